@@ -1,0 +1,237 @@
+"""Canonical bytes, digests and every domain tag of the system.
+
+Documents are RFC 8785 (JCS) JSON. On top of JCS we allow objects, arrays, strings, true, false, null and integers in
+[-(2^53 - 1), 2^53 - 1]; there are no fractions or exponents: quantities that may be larger are decimal strings
+(`units.parse_integer`). A parser accepts exactly the bytes that the writer makes: it decodes, re-encodes, and compares.
+
+A digest is
+
+    digest(tag, body) = SHA-256( len(tag) as one byte || tag || body )
+
+so that no body under one tag is a message under another. Every tag carries its version and is listed here and nowhere else.
+
+Arrays have a fixed little-endian layout: the tag's digest over a canonical JSON header, its length as eight bytes little-endian in
+front, then the raw entries (`digest_array`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import Any, Final, cast
+
+import rfc8785
+
+from riskproof.errors import EncodingError
+
+Json = Any  # a tree of dict, list, str, int, bool and None
+
+TAG_REGISTRY: Final = "riskproof/registry/v1"
+TAG_SNAPSHOT: Final = "riskproof/snapshot/v1"
+TAG_MODEL: Final = "riskproof/model/v1"
+TAG_RISK_ARRAY: Final = "riskproof/risk-array/v1"
+TAG_POSITIONS: Final = "riskproof/positions/v1"
+TAG_ATTESTATION: Final = "riskproof/attestation/v1"
+TAG_OPENING: Final = "riskproof/opening/v1"
+TAG_ACCOUNT: Final = "riskproof/account/v1"
+TAG_CHAIN: Final = "riskproof/chain/v1"
+TAG_LEAF_SALT: Final = "riskproof/leaf-salt/v1"
+TAG_EPOCH: Final = "riskproof/epoch/v1"
+TAG_SRS: Final = "riskproof/srs/v1"
+
+MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
+MAX_DEPTH: Final = 32
+_MAX_SAFE = 2**53 - 1
+
+
+def digest(tag: str, body: bytes) -> bytes:
+    """SHA-256 of `body` under a domain tag; 32 bytes."""
+    name = tag.encode("ascii")
+    return hashlib.sha256(bytes([len(name)]) + name + body).digest()
+
+
+def digest_array(tag: str, header: dict[str, Json], *entries: bytes | memoryview) -> bytes:
+    """Digest of a binary array: a canonical JSON header that states shape and dtype, then the raw little-endian entries."""
+    name, head = tag.encode("ascii"), canonical_json(header)
+    h = hashlib.sha256(bytes([len(name)]) + name + len(head).to_bytes(8, "little") + head)
+    for part in entries:
+        h.update(part)
+    return h.digest()
+
+
+def canonical_json(document: Json) -> bytes:
+    """RFC 8785 bytes of a document of our restricted JSON.
+
+    Raises:
+        EncodingError: a float, an integer beyond 2^53 - 1, a key that is not a string, a lone surrogate, too deep.
+    """
+    _check_tree(document, "$", 0)
+    try:
+        return rfc8785.dumps(document)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise EncodingError(f"cannot be written as canonical JSON: {type(error).__name__}") from None
+
+
+def _check_tree(node: Json, path: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise EncodingError("nested too deeply", where=path[:80], expected=f"at most {MAX_DEPTH} levels")
+    if node is None or isinstance(node, (bool, str)):
+        return
+    if isinstance(node, int):
+        if abs(node) > _MAX_SAFE:
+            raise EncodingError("integer beyond 2^53 - 1", where=path[:80], expected="a decimal string")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if not isinstance(key, str):
+                raise EncodingError("member name is not a string", where=path[:80])
+            _check_tree(value, f"{path}.{key}", depth + 1)
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            _check_tree(value, f"{path}[{i}]", depth + 1)
+    else:
+        raise EncodingError(
+            f"{type(node).__name__} has no canonical form", where=path[:80], expected="an integer or a decimal string"
+        )
+
+
+def _no_float(text: str) -> Json:
+    raise EncodingError(f"number with a fraction or exponent: {text[:32]}", expected="an integer or a decimal string")
+
+
+def _no_constant(text: str) -> Json:
+    raise EncodingError(f"{text} is not JSON", expected="a number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17:
+        raise EncodingError(f"integer beyond 2^53 - 1: {text[:20]}...", expected="a decimal string")
+    return int(text)
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise EncodingError("member name twice in one object")
+    return members
+
+
+def parse_json(data: bytes, where: str = "document", *, limit: int = MAX_DOCUMENT_BYTES) -> Json:
+    """Parse our restricted JSON, canonical or not (for configuration and files that people edit).
+
+    Raises:
+        EncodingError: longer than `limit` bytes, not UTF-8, not JSON, duplicate member names, a fraction or a float, too deep.
+    """
+    if len(data) > limit:
+        raise EncodingError(f"{len(data)} bytes are too many", where=where, expected=f"at most {limit}")
+    try:
+        return json.loads(
+            data.decode("utf-8", errors="strict"),
+            parse_float=_no_float,
+            parse_int=_integer,
+            parse_constant=_no_constant,
+            object_pairs_hook=_unique,
+        )
+    except EncodingError as error:
+        raise EncodingError(error.what, where=where, expected=error.expected) from None
+    except UnicodeDecodeError as error:
+        raise EncodingError("not UTF-8", where=f"{where}: byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise EncodingError(f"not JSON: {error.msg}", where=f"{where}: byte {error.pos}") from None
+    except RecursionError:
+        raise EncodingError("nested too deeply", where=where, expected=f"at most {MAX_DEPTH} levels") from None
+
+
+def parse_canonical(data: bytes, where: str = "document", *, limit: int = MAX_DOCUMENT_BYTES) -> Json:
+    """Parse bytes that must be exactly `canonical_json` of what they say.
+
+    Raises:
+        EncodingError: as `parse_json`, or the bytes differ from their canonical form (order, white space, escapes, trailing bytes).
+    """
+    document = parse_json(data, where, limit=limit)
+    try:
+        again = canonical_json(document)
+    except EncodingError as error:
+        raise EncodingError(error.what, where=f"{where}: {error.where}", expected=error.expected) from None
+    if again != data:
+        at = next((i for i, (a, b) in enumerate(zip(again, data, strict=False)) if a != b), min(len(again), len(data)))
+        raise EncodingError(
+            "not canonical JSON (RFC 8785)", where=f"{where}: byte {at}", expected="sorted, no white space"
+        )
+    return document
+
+
+def members(node: Json, where: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Json]:
+    """An object that has exactly the `required` members and at most the `optional` ones besides; else EncodingError."""
+    if not isinstance(node, dict):
+        raise EncodingError(f"{type(node).__name__} in place of an object", where=where)
+    for name in required:
+        if name not in node:
+            raise EncodingError(f"member {name!r} is missing", where=where)
+    for name in node:
+        if name not in required and name not in optional:
+            raise EncodingError(f"unknown member {name[:64]!r}", where=where, expected=", ".join(required + optional))
+    return node
+
+
+def string(node: Json, where: str, *, max_length: int = 256) -> str:
+    """A non-empty string of at most `max_length` printable characters; else EncodingError."""
+    if not isinstance(node, str) or not 0 < len(node) <= max_length or not node.isprintable():
+        raise EncodingError("not a printable string", where=where, expected=f"1 to {max_length} printable characters")
+    return node
+
+
+def integer(node: Json, where: str, *, low: int = -_MAX_SAFE, high: int = _MAX_SAFE) -> int:
+    """A JSON integer in [low, high]; else EncodingError."""
+    if not isinstance(node, int) or isinstance(node, bool) or not low <= node <= high:
+        raise EncodingError("not an integer in range", where=where, expected=f"an integer from {low} to {high}")
+    return node
+
+
+def array(node: Json, where: str, *, max_length: int = 1_000_000) -> list[Json]:
+    """A JSON array of at most `max_length` items; else EncodingError."""
+    if not isinstance(node, list) or len(node) > max_length:
+        raise EncodingError("not an array in range", where=where, expected=f"an array of at most {max_length} items")
+    return cast("list[Json]", node)
+
+
+def hex_bytes(node: Json, where: str, length: int) -> bytes:
+    """Exactly `length` bytes in lower-case hexadecimal; else EncodingError."""
+    if not isinstance(node, str) or len(node) != 2 * length or not all(c in "0123456789abcdef" for c in node):
+        raise EncodingError("not lower-case hexadecimal", where=where, expected=f"{2 * length} hexadecimal digits")
+    return bytes.fromhex(node)
+
+
+def to_base64(data: bytes) -> str:
+    """Standard base64 with padding (RFC 4648 section 4), as DSSE uses."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_base64(node: Json, where: str) -> bytes:
+    """Inverse of `to_base64`; refuses any text that `to_base64` would not have written (EncodingError)."""
+    if isinstance(node, str):
+        try:
+            data = base64.b64decode(node.encode("ascii"), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            data = None
+        if data is not None and to_base64(data) == node:
+            return data
+    raise EncodingError("not canonical base64", where=where, expected="standard base64 with padding")
+
+
+def to_base64url(data: bytes) -> str:
+    """Unpadded base64url (RFC 7515), as JWK uses."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def from_base64url(node: Json, where: str, length: int) -> bytes:
+    """Inverse of `to_base64url` for exactly `length` bytes; else EncodingError."""
+    if isinstance(node, str):
+        try:
+            data = base64.urlsafe_b64decode(node.encode("ascii") + b"=" * (-len(node) % 4))
+        except (binascii.Error, UnicodeEncodeError):
+            data = b""
+        if len(data) == length and to_base64url(data) == node:
+            return data
+    raise EncodingError("not unpadded base64url", where=where, expected=f"{length} bytes in base64url")
