@@ -20,7 +20,7 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import rfc8785
 
@@ -193,7 +193,7 @@ def array(node: Json, where: str, *, max_length: int = 1_000_000) -> list[Json]:
     """A JSON array of at most `max_length` items; else EncodingError."""
     if not isinstance(node, list) or len(node) > max_length:
         raise EncodingError("not an array in range", where=where, expected=f"an array of at most {max_length} items")
-    return cast("list[Json]", node)
+    return node
 
 
 def hex_bytes(node: Json, where: str, length: int) -> bytes:

@@ -113,9 +113,9 @@ def to_micros(amount: int, exponent: int, *, against_account: bool, where: str, 
         OverflowMoneyError: the rounded amount does not fit int64.
     """
     if exponent < MICROS_EXPONENT:
-        micros = amount * 10 ** (MICROS_EXPONENT - exponent)
+        micros = amount * int(10 ** (MICROS_EXPONENT - exponent))
     else:
-        divisor = 10 ** (exponent - MICROS_EXPONENT)
+        divisor = int(10 ** (exponent - MICROS_EXPONENT))
         if not against_account:
             micros = round_half_even(amount, divisor)
         else:
@@ -131,10 +131,10 @@ def parse_time(text: str, where: str) -> int:
     """Parse `YYYY-MM-DDTHH:MM:SSZ` (or the compact `YYYYMMDDTHHMMSSZ`) into seconds since the epoch, UTC."""
     for layout in ("%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"):
         try:
-            parsed = dt.datetime.strptime(text, layout)
+            parsed = dt.datetime.strptime(text, layout).replace(tzinfo=dt.UTC)
         except ValueError:
             continue
-        return int(parsed.replace(tzinfo=dt.UTC).timestamp())
+        return int(parsed.timestamp())
     raise UnitError(
         f"not a UTC time: {text[:_MAX_TEXT]!r}", where=where, expected="a time such as 2026-01-14T09:22:33Z"
     )
