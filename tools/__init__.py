@@ -1,0 +1,1 @@
+"""Scripts that build and check the project; nothing here is installed."""
