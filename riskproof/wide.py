@@ -13,6 +13,15 @@ against this module gives the same integers with the JIT on and off.
     mul_shift_i64(a, b, k)   -> int64     floor(a * b / 2^k), 0 <= k < 128; the caller knows that it fits int64
     add_carry_u64(a, b, c)   -> (s, c')   a + b + c with c in {0, 1}
     sub_borrow_u64(a, b, c)  -> (d, c')   a - b - c with c in {0, 1}
+
+The `imul_` family works on int64 only, and with the JIT off on plain Python integers, so that a kernel which keeps its
+values inside int64 needs no casts (mixing uint64 and int64 in numba gives a float):
+
+    imul_hi(a, b)            -> int64     floor(a * b / 2^64)
+    imul_shr(a, b, k)        -> int64     floor(a * b / 2^k), 0 <= k < 128, reduced to a signed 64-bit number
+    imul_add_shr(a, b, c, k) -> int64     floor((a * b + c) / 2^k), 0 <= k < 128, reduced likewise
+    imul_low(a, b, k)        -> int64     a * b modulo 2^k, 0 < k < 64, not negative
+    bit_length(a)            -> int64     the least n with a < 2^n, for a >= 0
 """
 
 from __future__ import annotations
@@ -55,6 +64,21 @@ if config.DISABLE_JIT:
     def sub_borrow_u64(a: Any, b: Any, c: Any) -> Any:
         d = int(a) - int(b) - int(c)
         return np.uint64(d & _M64), np.uint64(1 if d < 0 else 0)
+
+    def imul_hi(a: Any, b: Any) -> Any:
+        return (int(a) * int(b)) >> 64
+
+    def imul_shr(a: Any, b: Any, k: Any) -> Any:
+        return _signed(((int(a) * int(b)) >> int(k)) & _M64)
+
+    def imul_add_shr(a: Any, b: Any, c: Any, k: Any) -> Any:
+        return _signed(((int(a) * int(b) + int(c)) >> int(k)) & _M64)
+
+    def imul_low(a: Any, b: Any, k: Any) -> Any:
+        return (int(a) * int(b)) & ((1 << int(k)) - 1)
+
+    def bit_length(a: Any) -> Any:
+        return int(a).bit_length()
 
 else:
 
@@ -114,3 +138,46 @@ else:
             return _pair(ctx, builder, sig, lo, builder.and_(hi, ir.Constant(_I64, 1)))
 
         return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64, types.uint64), codegen
+
+    def _signed_product(builder: Any, a: Any, b: Any) -> Any:
+        return builder.mul(builder.sext(a, _I128), builder.sext(b, _I128))
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def imul_hi(typingctx: Any, a: Any, b: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return _split(builder, _signed_product(builder, args[0], args[1]))[1]
+
+        return types.int64(types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def imul_shr(typingctx: Any, a: Any, b: Any, k: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            p = _signed_product(builder, args[0], args[1])
+            return builder.trunc(builder.ashr(p, builder.zext(args[2], _I128)), _I64)
+
+        return types.int64(types.int64, types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def imul_add_shr(typingctx: Any, a: Any, b: Any, c: Any, k: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            p = builder.add(_signed_product(builder, args[0], args[1]), builder.sext(args[2], _I128))
+            return builder.trunc(builder.ashr(p, builder.zext(args[3], _I128)), _I64)
+
+        return types.int64(types.int64, types.int64, types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def imul_low(typingctx: Any, a: Any, b: Any, k: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            one = ir.Constant(_I64, 1)
+            mask = builder.sub(builder.shl(one, args[2]), one)
+            return builder.and_(builder.mul(args[0], args[1]), mask)
+
+        return types.int64(types.int64, types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def bit_length(typingctx: Any, a: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+            return builder.sub(ir.Constant(_I64, 64), zeros)
+
+        return types.int64(types.int64), codegen
