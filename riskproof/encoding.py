@@ -40,6 +40,8 @@ TAG_CHAIN: Final = "riskproof/chain/v1"
 TAG_LEAF_SALT: Final = "riskproof/leaf-salt/v1"
 TAG_EPOCH: Final = "riskproof/epoch/v1"
 TAG_SRS: Final = "riskproof/srs/v1"
+TAG_TRADE: Final = "riskproof/trade/v1"
+TAG_LEDGER_RECORD: Final = "riskproof/ledger-record/v1"
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 32

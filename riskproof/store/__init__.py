@@ -1,0 +1,34 @@
+"""The append-only ledger: registry versions, snapshots, models, trades and positions, attestations (docs/ledger.md).
+
+ledger        the one object others use
+records       what goes in and comes out
+writer        one writer thread, group commit
+database      SQLite, PostgreSQL, and the difference
+schema        tables
+markets, accounts, attestations     what is done inside a transaction
+integrity     checks of a whole ledger
+"""
+
+from riskproof.store.ledger import Ledger
+from riskproof.store.records import (
+    GENESIS,
+    AccountRecord,
+    AttestationRecord,
+    Finding,
+    ModelEntry,
+    SnapshotEntry,
+    StoredAttestation,
+    TradeReceipt,
+)
+
+__all__ = [
+    "GENESIS",
+    "AccountRecord",
+    "AttestationRecord",
+    "Finding",
+    "Ledger",
+    "ModelEntry",
+    "SnapshotEntry",
+    "StoredAttestation",
+    "TradeReceipt",
+]

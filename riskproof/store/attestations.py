@@ -1,0 +1,179 @@
+"""Attestations in the ledger: one sequence per account, each record naming the digest of the one before.
+
+    sequence 1:  previous = 32 zero bytes         digest d1
+    sequence 2:  previous = d1                    digest d2      ...
+
+The number and the previous digest are given out inside the transaction that stores the result: a builder that fails, a process
+that dies, leave no gap; a request id that was answered is answered again, with the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from riskproof.errors import ConflictError, NotFoundError, StoreCorruptError
+from riskproof.store.accounts import account_number
+from riskproof.store.records import GENESIS, AttestationRecord, StoredAttestation, opening_digest, record_digest
+from riskproof.store.schema import accounts, attestations, openings
+
+Builder = Callable[[int, bytes], AttestationRecord]
+
+SELECT: Final = sa.select(
+    accounts.c.account_id,
+    attestations.c.sequence,
+    attestations.c.request_id,
+    attestations.c.request_digest,
+    attestations.c.digest,
+    attestations.c.previous_digest,
+    attestations.c.attestation,
+    attestations.c.issued_at,
+    attestations.c.opening_digest,
+    attestations.c.record_digest,
+).join_from(attestations, accounts, accounts.c.number == attestations.c.account)
+
+_BY_REQUEST: Final = SELECT.where(
+    attestations.c.account == sa.bindparam("account"), attestations.c.request_id == sa.bindparam("id")
+)
+_BY_SEQUENCE: Final = SELECT.where(
+    attestations.c.account == sa.bindparam("account"), attestations.c.sequence == sa.bindparam("sequence")
+)
+_BY_DIGEST: Final = SELECT.where(attestations.c.digest == sa.bindparam("digest"))
+_PAGE: Final = (
+    SELECT.where(attestations.c.account == sa.bindparam("account"), attestations.c.sequence > sa.bindparam("after"))
+    .order_by(attestations.c.sequence)
+    .limit(sa.bindparam("limit"))
+)
+_HEAD: Final = (
+    sa.select(attestations.c.sequence, attestations.c.digest)
+    .where(attestations.c.account == sa.bindparam("account"))
+    .order_by(attestations.c.sequence.desc())
+    .limit(1)
+)
+_OPENING: Final = (
+    sa.select(openings.c.opening, attestations.c.opening_digest)
+    .join_from(
+        openings,
+        attestations,
+        sa.and_(attestations.c.account == openings.c.account, attestations.c.sequence == openings.c.sequence),
+    )
+    .where(openings.c.account == sa.bindparam("account"), openings.c.sequence == sa.bindparam("sequence"))
+)
+_INSERT: Final = attestations.insert()
+_INSERT_OPENING: Final = openings.insert()
+
+
+def append(
+    connection: Connection, account_id: str, request_id: str, request_digest: bytes | None, build: Builder
+) -> StoredAttestation:
+    """Build and store the account's next attestation, or return the one this request id already has.
+
+    Raises:
+        NotFoundError: no such account.
+        ConflictError: the request id is taken by a request with another digest, or the attestation's digest is taken.
+        Whatever `build` raises; then nothing is stored and the number is not used.
+    """
+    number = account_number(connection, account_id)
+    known = connection.execute(_BY_REQUEST, {"account": number, "id": request_id}).one_or_none()
+    if known is not None:
+        if request_digest is not None and known.request_digest not in (None, request_digest):
+            raise ConflictError(
+                f"request id {request_id!r} is taken by another request", where="request_id", expected="a new id"
+            )
+        return checked(known, replayed=True)
+    last = connection.execute(_HEAD, {"account": number}).one_or_none()
+    sequence, previous = (last.sequence + 1, last.digest) if last is not None else (1, GENESIS)
+    record = build(sequence, previous)
+    if connection.execute(_BY_DIGEST, {"digest": record.digest}).first() is not None:
+        raise ConflictError("an attestation of this digest is already stored", where="digest")
+    stored = StoredAttestation(
+        account_id, sequence, request_id, record.digest, previous, record.attestation, record.issued_at
+    )
+    opened = opening_digest(record.opening)
+    connection.execute(
+        _INSERT,
+        {
+            "account": number,
+            "sequence": sequence,
+            "request_id": request_id,
+            "request_digest": request_digest,
+            "digest": record.digest,
+            "previous_digest": previous,
+            "issued_at": record.issued_at,
+            "opening_digest": opened,
+            "record_digest": record_digest(stored, request_digest, opened),
+            "attestation": record.attestation,
+        },
+    )
+    connection.execute(_INSERT_OPENING, {"account": number, "sequence": sequence, "opening": record.opening})
+    return stored
+
+
+def by_sequence(connection: Connection, account_id: str, sequence: int) -> StoredAttestation:
+    """An account's attestation by its number; NotFoundError if there is none."""
+    number = account_number(connection, account_id)
+    row = connection.execute(_BY_SEQUENCE, {"account": number, "sequence": sequence}).one_or_none()
+    if row is None:
+        raise _missing(sequence)
+    return checked(row)
+
+
+def by_digest(connection: Connection, digest: bytes) -> StoredAttestation:
+    """An attestation by its digest; NotFoundError if there is none."""
+    row = connection.execute(_BY_DIGEST, {"digest": digest}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no attestation of digest {digest.hex()[:64]}", where="ledger")
+    return checked(row)
+
+
+def page(connection: Connection, account_id: str, after_sequence: int, limit: int) -> list[StoredAttestation]:
+    """Up to `limit` attestations of an account with numbers greater than `after_sequence`, ascending."""
+    number = account_number(connection, account_id)
+    rows = connection.execute(_PAGE, {"account": number, "after": after_sequence, "limit": limit})
+    return [checked(row) for row in rows]
+
+
+def head(connection: Connection, account_id: str) -> tuple[int, bytes]:
+    """(sequence, digest) of an account's last attestation; (0, GENESIS) before the first."""
+    row = connection.execute(_HEAD, {"account": account_number(connection, account_id)}).one_or_none()
+    return (row.sequence, row.digest) if row is not None else (0, GENESIS)
+
+
+def opening(connection: Connection, account_id: str, sequence: int) -> bytes:
+    """The opening of an attestation; NotFoundError if there is none, StoreCorruptError if its bytes changed."""
+    number = account_number(connection, account_id)
+    row = connection.execute(_OPENING, {"account": number, "sequence": sequence}).one_or_none()
+    if row is None:
+        raise _missing(sequence)
+    data = bytes(row.opening)
+    if opening_digest(data) != row.opening_digest:
+        raise StoreCorruptError(
+            "the stored opening is not what its digest names", where=f"openings {number}/{sequence}"
+        )
+    return data
+
+
+def checked(row: Row[*tuple[Any, ...]], *, replayed: bool = False) -> StoredAttestation:
+    """A row as a record; StoreCorruptError unless its digest covers what it says."""
+    stored = StoredAttestation(
+        row.account_id,
+        row.sequence,
+        row.request_id,
+        row.digest,
+        row.previous_digest,
+        row.attestation,
+        row.issued_at,
+        replayed,
+    )
+    if record_digest(stored, row.request_digest, row.opening_digest) != row.record_digest:
+        raise StoreCorruptError(
+            "the stored record is not what its digest names", where=f"attestations {row.digest.hex()[:16]}"
+        )
+    return stored
+
+
+def _missing(sequence: int) -> NotFoundError:
+    return NotFoundError(f"no attestation number {sequence} of this account", where="ledger")
