@@ -1,0 +1,61 @@
+"""The command line `riskproof`.
+
+Commands are loaded when they are called, so that `riskproof verify` starts without numpy, numba or gRPC.
+
+Exit status: 0 done (for `verify`: valid); 1 refused (for `verify`: invalid); 2 bad input or usage (for `verify`: malformed).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+
+import riskproof
+
+# name -> (module, attribute, one line of help), in the order in which a newcomer meets them
+COMMANDS: Final = {
+    "demo": ("riskproof.cli.demo", "demo", "Two venues, an attestation, a verifier and an auditor, on this machine."),
+    "market": ("riskproof.cli.market", "market", "Make, import and check market files."),
+    "price": ("riskproof.cli.risk", "price", "Value and Greeks of one unit of every instrument."),
+    "array": ("riskproof.cli.risk", "array", "Risk array, worst scenario and margin of a book."),
+    "keys": ("riskproof.cli.keys", "keys", "Make signing keys, print public keys."),
+    "attest": ("riskproof.cli.attest", "attest", "Sign an attestation of a book's net risk exposure."),
+    "verify": ("riskproof.cli.verify", "verify", "Verify an attestation or a disclosure."),
+    "disclose": ("riskproof.cli.attest", "disclose", "Open single positions of an attestation."),
+    "certificates": ("riskproof.cli.serve", "certificates", "Make a private certificate authority for mutual TLS."),
+    "serve": ("riskproof.cli.serve", "serve", "Run the gRPC service of a venue."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(riskproof.__version__, prog_name="riskproof")
+def main(**_: Any) -> None:
+    """Portfolio risk in integers that anyone recomputes; attestations that anyone verifies; positions that nobody sees.
+
+    \b
+    A venue:         riskproof market import, attest, serve
+    A stranger:      riskproof verify att.json --keys keys.json
+    An auditor:      riskproof verify att.json --keys keys.json --market market.json --opening opening.json
+    Start here:      riskproof demo
+    """

@@ -1,0 +1,104 @@
+"""`riskproof verify`: for somebody who has never seen the book."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from riskproof.cli.files import read_bytes
+from riskproof.cli.market import FILE
+from riskproof.cli.output import emit_json, json_option, progress, reports_errors
+
+if TYPE_CHECKING:
+    from riskproof.verify import Verdict
+
+EXIT = {"valid": 0, "invalid": 1, "malformed": 2}
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--keys", required=True, type=FILE, help="JWK set with the venue's public keys.")
+@click.option("--attestation", type=FILE, help="The attestation that FILE, a disclosure, belongs to.")
+@click.option("--audience", help="Who you are: an attestation made for somebody else is invalid.")
+@click.option("--nonce", help="The nonce that you asked for.")
+@click.option("--market", type=FILE, help="Market file: digests are compared, the risk array is recomputed.")
+@click.option("--model", type=FILE, help="Model file, if the model is not one that ships.")
+@click.option("--opening", type=FILE, help="Opening (for auditors): roots, columns, P&L and margin are recomputed.")
+@click.option("--now", type=int, help="Verify as of this time, seconds since the epoch [default: the clock].")
+@click.option("--max-snapshot-age", type=int, help="Largest age of the snapshot at issue, seconds.")
+@json_option
+@reports_errors
+def verify(
+    file: Path,
+    keys: Path,
+    attestation: Path | None,
+    audience: str | None,
+    nonce: str | None,
+    market: Path | None,
+    model: Path | None,
+    opening: Path | None,
+    now: int | None,
+    max_snapshot_age: int | None,
+    as_json: bool,
+) -> None:
+    """Verify an attestation, or with --attestation a disclosure of one of its positions.
+
+    Exit status: 0 valid, 1 invalid (the number of the failed check is printed), 2 malformed.
+
+    \b
+    riskproof verify att.json --keys keys.json --audience lender
+    riskproof verify att.json --keys keys.json --market market.json
+    riskproof verify att.json --keys keys.json --market market.json --opening opening.json
+    riskproof verify d.json --attestation att.json --keys keys.json
+    """
+    from riskproof.verify import verify_attestation, verify_disclosure
+
+    at = int(time.time()) if now is None else now
+    ages = {} if max_snapshot_age is None else {"max_snapshot_age": max_snapshot_age}
+    with progress("recomputing; the first time on a machine this compiles the kernel ..."):
+        if attestation is not None:
+            verdict = verify_disclosure(
+                read_bytes(file),
+                read_bytes(attestation),
+                read_bytes(keys),
+                now=at,
+                audience=audience,
+                nonce=nonce,
+                market=_optional(market),
+                **ages,
+            )
+        else:
+            verdict = verify_attestation(
+                read_bytes(file),
+                read_bytes(keys),
+                now=at,
+                audience=audience,
+                nonce=nonce,
+                market=_optional(market),
+                model=_optional(model),
+                opening=_optional(opening),
+                **ages,
+            )
+    if as_json:
+        emit_json(verdict.to_document())
+    else:
+        click.echo(verdict_text(verdict))
+    sys.exit(EXIT[verdict.outcome.value])
+
+
+def _optional(path: Path | None) -> bytes | None:
+    return None if path is None else read_bytes(path)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """A verdict in words: the outcome, what was checked, what was not."""
+    lines = [f"{verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")]
+    lines += [f"  [{check.number:>2}] {check.name}" for check in verdict.checks]
+    if verdict.failed_check is not None:
+        lines.append(f"  [{verdict.failed_check:>2}] FAILED")
+    lines += [f"  note: {note}" for note in verdict.notes]
+    return "\n".join(lines)
