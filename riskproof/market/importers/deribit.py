@@ -25,13 +25,13 @@ from riskproof import units
 from riskproof.errors import ImportFormatError, MarketError, RegistryError, SnapshotError
 from riskproof.market.importers import chain_csv, futures_csv, rows, summary_json
 from riskproof.market.importers.forwards import median, parity_forward, to_price
+from riskproof.market.importers.listing import NUMERAIRE, listing_order, spot_assets
 from riskproof.market.importers.rows import Parsed, Row
 from riskproof.market.marketfile import Market
-from riskproof.market.registry import MAX_PRICE, MIN_PRICE, Instrument, Kind, OptionType, Payoff, Registry
+from riskproof.market.registry import MAX_PRICE, MIN_PRICE, Instrument, Kind, OptionType, Registry
 from riskproof.market.snapshot import Curve, Quote, Snapshot
 
 SOURCE: Final = "deribit"
-NUMERAIRE: Final = "USD"
 MAX_SKEW: Final = 60  # seconds between the files of one market
 
 ForwardRule = Literal["parity", "quoted"]
@@ -64,7 +64,7 @@ def import_files(
     taken = _unique_rows(parsed, instant)
     indices = _index_prices(parsed)
     base = previous.registry if previous is not None else Registry(NUMERAIRE, ())
-    registry = base.extended(_spot_assets(indices) + _instruments(taken))
+    registry = base.extended(spot_assets(indices) + _instruments(taken))
     snapshot = Snapshot.build(
         registry, instant, SOURCE, indices, _curves(taken, forward == "parity"), _quotes(taken, indices)
     )
@@ -158,28 +158,12 @@ def _index_prices(parsed: list[Parsed]) -> dict[str, int]:
     return {underlying: price for underlying, (_, price) in best.items()}
 
 
-def spot_asset(coin: str) -> Instrument:
-    """One whole coin held, such as collateral; the numeraire itself is cash, whose index price is one."""
-    return Instrument(coin, Kind.SPOT, coin, Payoff.LINEAR, units.PRICE_ONE)
-
-
-def _spot_assets(indices: dict[str, int]) -> list[Instrument]:
-    coins = sorted(u for u in indices if u != NUMERAIRE and "_" not in u)
-    return [spot_asset(coin) for coin in [NUMERAIRE, *coins]]
-
-
-def listing_order(instrument: Instrument) -> tuple[int, str, str, int, str]:
-    """Sort key of new listings: by expiry first, so that a committed column expires as a whole and can be retired."""
-    i = instrument
-    return i.expiry or 0, i.underlying, i.kind.value, i.strike or 0, i.option_type or ""
-
-
 def _instruments(taken: list[Row]) -> list[Instrument]:
     return sorted((row.contract.instrument(row.where) for row in taken), key=listing_order)
 
 
 def _quotes(taken: list[Row], indices: dict[str, int]) -> dict[str, Quote]:
-    quotes = {i.name: Quote(indices[i.name]) for i in _spot_assets(indices)}
+    quotes = {i.name: Quote(indices[i.name]) for i in spot_assets(indices)}
     for row in taken:
         if row.contract.kind is Kind.OPTION:
             if row.volatility is not None:
