@@ -80,7 +80,7 @@ def sample_market(seed: int = 1, time: int = DEFAULT_TIME) -> Market:
     """
     if not FIRST_TIME <= time <= LAST_TIME:
         raise SnapshotError("time is out of the sample's range", where="time", expected="an instant of 2000 to 2096")
-    indices, quotes = {NUMERAIRE: units.PRICE_ONE}, dict[str, Quote]()
+    indices, quotes = dict[str, int](), dict[str, Quote]()
     curves: list[Curve] = []
     contracts: list[Contract] = []
     with decimal.localcontext(_CONTEXT):

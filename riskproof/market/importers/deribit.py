@@ -9,7 +9,7 @@ Rules (docs/market.md has them for users):
   `forward="quoted"`: the median of underlying_price, else of fwd_mark. The venue refreshes underlying_price at another moment
   than the marks, so the parity forward is the one that the marks were computed from.
 * Index price of an underlying: the futures file's; else the one beside the perpetual; else the first row's.
-* Registry: first the numeraire and the coins with an index price as spot assets, then the contracts by expiry, underlying,
+* Registry: first the coins with an index price as spot assets, then the contracts by expiry, underlying,
   kind, strike and type, whatever their order in the files. A previous registry is kept as it is and extended.
 * An option without volatility, and a perpetual without a price, is listed and not priced. An option with volatility and no mark,
   or a mark of zero, is priced; zero is a mark.
@@ -151,7 +151,7 @@ def _unique_rows(parsed: list[Parsed], instant: int) -> list[Row]:
 
 
 def _index_prices(parsed: list[Parsed]) -> dict[str, int]:
-    best: dict[str, tuple[int, int]] = {NUMERAIRE: (rows.RANK_STATED, units.PRICE_ONE)}
+    best: dict[str, tuple[int, int]] = {}
     for index in (index for file in parsed for index in file.indices):
         if index.underlying not in best or index.rank < best[index.underlying][0]:
             best[index.underlying] = (index.rank, index.price)
@@ -212,5 +212,12 @@ def _parity_forwards(chain: list[Row]) -> list[Fraction]:
     for (strike, side), call in sides.items():
         put = sides.get((strike, OptionType.PUT))
         if side is OptionType.CALL and put is not None and call.mark is not None and put.mark is not None:
-            forwards.append(parity_forward(call.contract.payoff, strike, call.mark, put.mark, call.where))
+            forward = parity_forward(call.contract.payoff, strike, call.mark, put.mark)
+            if forward is None:
+                raise SnapshotError(
+                    f"marks of {call.contract.name} and its put allow no forward",
+                    where=call.where,
+                    expected="C - P as put-call parity has it",
+                )
+            forwards.append(forward)
     return forwards

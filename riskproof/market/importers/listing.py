@@ -12,12 +12,12 @@ NUMERAIRE: Final = "USD"
 
 
 def spot_assets(underlyings: Iterable[str]) -> list[Instrument]:
-    """One whole coin held, such as collateral, for each coin with an index price; first the numeraire, that is cash.
+    """One whole coin held, such as collateral, for each coin with an index price.
 
     The index of a pair, such as BTC_USDC, prices contracts; nobody holds a pair.
     """
-    coins = sorted(u for u in underlyings if u != NUMERAIRE and "_" not in u)
-    return [Instrument(coin, Kind.SPOT, coin, Payoff.LINEAR, units.PRICE_ONE) for coin in [NUMERAIRE, *coins]]
+    coins = sorted(u for u in underlyings if "_" not in u)
+    return [Instrument(coin, Kind.SPOT, coin, Payoff.LINEAR, units.PRICE_ONE) for coin in coins]
 
 
 def listing_order(instrument: Instrument) -> tuple[int, str, str, int, str]:
