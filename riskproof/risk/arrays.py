@@ -41,6 +41,7 @@ class RiskArray:
         registry_digest, snapshot_digest, model_digest: 32 bytes each.
         kernel: version of the pricing kernel.
         money_exponent: m; entries, base values and buffers are in 10^-m of the numeraire.
+        quantity_exponent: e; a lot is 10^-e of a unit.
         rows: [I, S] int64, C-contiguous: P&L of one long unit, instrument by instrument; `entries` is its transpose.
         base_value: [I] int64: value of one unit at the snapshot; zero for futures and perpetuals.
         buffer: [I] int64: the model's charge per unit held, long or short, not negative.
@@ -52,6 +53,7 @@ class RiskArray:
     model_digest: bytes
     kernel: str
     money_exponent: int
+    quantity_exponent: int
     rows: Int64 = field(repr=False)
     base_value: Int64 = field(repr=False)
     buffer: Int64 = field(repr=False)
@@ -65,6 +67,11 @@ class RiskArray:
     def entries(self) -> Int64:
         """[S, I] int64, a view: A[s, i]."""
         return self.rows.T
+
+    @property
+    def pnl_exponent(self) -> int:
+        """m + e: lots times entries are in 10^-(m+e) of the numeraire."""
+        return self.money_exponent + self.quantity_exponent
 
     @property
     def priced(self) -> npt.NDArray[np.bool_]:
@@ -98,6 +105,7 @@ class RiskArray:
             "model_digest": self.model_digest.hex(),
             "kernel": self.kernel,
             "money_exponent": self.money_exponent,
+            "quantity_exponent": self.quantity_exponent,
             "instruments": instruments,
             "scenarios": scenarios,
             "parts": ["rows int64[instruments, scenarios]", "base_value int64", "buffer int64", "status int8"],
@@ -147,6 +155,7 @@ def compute_array(
         model.digest,
         KERNEL_VERSION,
         registry.money_exponent,
+        registry.quantity_exponent,
         rows,
         base_value,
         buffer,

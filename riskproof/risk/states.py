@@ -84,9 +84,9 @@ def market_states(market: Market, scenarios: Sequence[Scenario], scaling: VolSca
         unit[i], payoff[i] = instrument.unit, kernel.INVERSE if instrument.payoff is Payoff.INVERSE else kernel.LINEAR
         if instrument.kind is not Kind.OPTION:
             kind[i] = kernel.CASH if instrument.kind is Kind.SPOT else kernel.DELTA_ONE
-            curve[i] = add_curve(_mark(quote), instrument.underlying, snapshot.time, 0)
+            curve[i] = add_curve(mark_of(quote), instrument.underlying, snapshot.time, 0)
             continue
-        expiry, volatility, strike[i] = _option_terms(instrument, quote)
+        expiry, volatility, strike[i] = option_terms(instrument, quote)
         key = instrument.underlying, expiry
         if key not in curve_of:
             c = snapshot.curve[key]
@@ -126,7 +126,7 @@ def notional(market: Market, index: int) -> int:
         raise AssertionError("only what is quoted has a notional")
     if instrument.kind is Kind.OPTION:
         return instrument.unit * market.snapshot.index_price[instrument.underlying]
-    return instrument.unit * (PRICE_ONE if instrument.payoff is Payoff.INVERSE else _mark(quote))
+    return instrument.unit * (PRICE_ONE if instrument.payoff is Payoff.INVERSE else mark_of(quote))
 
 
 def _int64(states: list[list[int]]) -> Int64:
@@ -151,13 +151,15 @@ def _check_conversion(c: Curve, index: int) -> None:
         )
 
 
-def _mark(quote: Quote) -> int:
+def mark_of(quote: Quote) -> int:
+    """The mark of a delta-one instrument, 1e-9 of the numeraire."""
     if quote.mark is None:
         raise AssertionError("a checked snapshot has the mark of every delta-one instrument it quotes")
     return quote.mark
 
 
-def _option_terms(instrument: Instrument, quote: Quote) -> tuple[int, int, int]:
+def option_terms(instrument: Instrument, quote: Quote) -> tuple[int, int, int]:
+    """Expiry, volatility (1e-12) and strike (1e-9) of an option."""
     if instrument.expiry is None or instrument.strike is None or quote.volatility is None:
         raise AssertionError("a checked snapshot has the terms and the volatility of every option it quotes")
     return instrument.expiry, quote.volatility, instrument.strike
