@@ -127,7 +127,7 @@ def compute_array(
         OverflowMoneyError: an entry does not fit 64 bits; names the instrument.
     """
     registry, snapshot = market.registry, market.snapshot
-    states = market_states(market, model.scenarios, model.vol_scaling, registry.money_exponent)
+    states = market_states(market, model.scenarios, model.vol_scaling, registry.money_exponent, model.unshocked)
     count = len(registry)
     rows = np.zeros((count, len(model.scenarios)), dtype=np.int64)
     base_value = np.zeros(count, dtype=np.int64)
@@ -191,8 +191,10 @@ def _run(price: Callable[[int], None], blocks: range, threads: int, cancel: Call
 
 
 def _buffer(market: Market, model: RiskModel, index: int) -> int:
-    """rate * notional of one unit in 10^-m of the numeraire, rounded up."""
+    """rate * notional of one unit in 10^-m of the numeraire, rounded up; the numeraire itself is not charged."""
     instrument = market.registry.instruments[index]
+    if instrument.underlying == market.registry.numeraire:
+        return 0
     amount = model.buffer_rate[instrument.kind] * notional(market, index) * 10**market.registry.money_exponent
     rounded = units.ceil_div(amount, 10 ** (2 * units.PRICE_EXPONENT + units.RATIO_EXPONENT))
     if rounded > units.INT64_MAX:

@@ -8,6 +8,8 @@ V is the value of the unit in the numeraire and F the instrument's own forward (
 in the coin is worth v(F) * W with the index price W: index and forward move together (W / F stays), so that an inverse option has
 W / F times the Greeks of the undiscounted linear one, and an inverse contract of notional N has the delta N W / F^2 and no gamma.
 
+The numeraire itself has no Greeks.
+
     delta cash = delta * W          gamma cash = gamma * W^2 / 100: the change of the delta cash when the price moves by 1 %
 """
 
@@ -148,8 +150,9 @@ def portfolio_greeks(market: Market, portfolio: Portfolio) -> PortfolioGreeks:
     per_unit = unit_greeks(market, [index for index, _ in portfolio.positions])
     sums: dict[str, list[int]] = {}
     for index, lots in portfolio.positions:
-        if index in per_unit:
-            total = sums.setdefault(registry.instruments[index].underlying, [0] * 5)
+        underlying = registry.instruments[index].underlying
+        if index in per_unit and underlying != registry.numeraire:
+            total = sums.setdefault(underlying, [0] * 5)
             for j, f in enumerate(fields(UnitGreeks)):
                 total[j] += lots * getattr(per_unit[index], f.name)
     lot = 10**registry.quantity_exponent
@@ -168,6 +171,8 @@ def portfolio_greeks(market: Market, portfolio: Portfolio) -> PortfolioGreeks:
 
 def _delta_one(market: Market, index: int, quote: Quote) -> UnitGreeks:
     instrument = market.registry.instruments[index]
+    if instrument.underlying == market.registry.numeraire:
+        return UnitGreeks()
     if instrument.payoff is Payoff.LINEAR:
         return UnitGreeks(delta=instrument.unit * (RATIO_ONE // PRICE_ONE))
     conversion = market.snapshot.index_price[instrument.underlying]

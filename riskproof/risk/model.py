@@ -4,6 +4,7 @@ Document (canonical JSON, digest under TAG_MODEL; docs/risk-model.md explains ev
 
     {"schema": "riskproof/model/v1", "name": "crypto-pm", "description": "...",
      "scenarios": [{"id": "p-50/v+", "price_shock": "-0.5", "vol_shock": "0.45", "time_shift_seconds": 0}, ...],
+     "unshocked": ["USDC", "USDT"],
      "vol_scaling": {"reference_days": 30, "floor_days": 1, "short_exponent": "0.3", "long_exponent": "0.13"},
      "buffer": {"gross_notional": {"spot": "0.001", "perpetual": "0.002", "future": "0.003", "option": "0.005"}},
      "factors": {"initial": "1.25", "maintenance": "1"},
@@ -33,6 +34,7 @@ from riskproof.units import RATIO_EXPONENT, RATIO_ONE, SECONDS_PER_DAY
 
 SCHEMA: Final = "riskproof/model/v1"
 MAX_SCENARIOS: Final = 4_096
+MAX_UNSHOCKED: Final = 256
 MAX_MODEL_BYTES: Final = 1 << 20
 
 # The kernel takes shocked prices from a tenth to ten times the snapshot's domain, and volatilities up to four times its limit.
@@ -52,7 +54,8 @@ _DECIMAL = decimal.Context(prec=60, rounding=decimal.ROUND_HALF_EVEN, Emin=-999_
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One state of the world. Shocks are int64, 1e-12; the price shock moves spot, forwards and futures alike.
+    """One state of the world. Shocks are int64, 1e-12; the price shock moves spot, forwards and futures of every underlying alike,
+    except the numeraire and the model's unshocked assets.
 
     Attributes:
         id: 1 to 64 characters of A-Z, a-z, 0-9, and `-._/+`.
@@ -127,6 +130,7 @@ class RiskModel:
         name: as a scenario's id.
         description: what the model is and where its numbers come from, 1 to 2,000 characters.
         scenarios: at least one; ids unique.
+        unshocked: underlyings whose price no scenario moves, such as stablecoins, sorted; the numeraire never moves.
         vol_scaling: see `VolScaling`.
         buffer_rates: (kind, share of gross notional as int64 1e-12, 0 to 100 %), one for each kind, in the order of `Kind`.
         initial_factor, maintenance_factor: int64, 1e-12; the initial one is not the smaller.
@@ -139,6 +143,7 @@ class RiskModel:
     name: str
     description: str
     scenarios: tuple[Scenario, ...]
+    unshocked: tuple[str, ...]
     vol_scaling: VolScaling
     buffer_rates: tuple[tuple[Kind, int], ...]
     initial_factor: int
@@ -162,6 +167,10 @@ class RiskModel:
                     f"{scenario.id} is listed twice, first at scenarios[{seen[scenario.id]}]", where=f"{where}.id"
                 )
             seen[scenario.id] = i
+        if list(self.unshocked) != sorted(set(self.unshocked)):
+            raise ModelError("not sorted, or an underlying twice", where="unshocked", expected="names in order")
+        for i, name in enumerate(self.unshocked):
+            _check_id(name, f"unshocked[{i}]")
         if tuple(kind for kind, _ in self.buffer_rates) != tuple(Kind):
             raise ModelError("not one rate for each kind", where="buffer.gross_notional", expected=", ".join(Kind))
         for kind, rate in self.buffer_rates:
@@ -194,6 +203,7 @@ class RiskModel:
             "name": self.name,
             "description": self.description,
             "scenarios": [s.to_document() for s in self.scenarios],
+            "unshocked": list(self.unshocked),
             "vol_scaling": self.vol_scaling.to_document(),
             "buffer": {"gross_notional": {kind.value: _text(rate) for kind, rate in self.buffer_rates}},
             "factors": {"initial": _text(self.initial_factor), "maintenance": _text(self.maintenance_factor)},
@@ -244,6 +254,7 @@ def _read(cls: type[RiskModel], node: Json) -> RiskModel:
             "name",
             "description",
             "scenarios",
+            "unshocked",
             "vol_scaling",
             "buffer",
             "factors",
@@ -264,10 +275,12 @@ def _read(cls: type[RiskModel], node: Json) -> RiskModel:
         if rounding[member] != value or isinstance(rounding[member], bool):
             raise ModelError("not the rounding of this version", where=f"rounding.{member}", expected=str(value))
     items = encoding.array(m["scenarios"], "scenarios", max_length=MAX_SCENARIOS)
+    unshocked = encoding.array(m["unshocked"], "unshocked", max_length=MAX_UNSHOCKED)
     return cls(
         name=encoding.string(m["name"], "name", max_length=64),
         description=encoding.string(m["description"], "description", max_length=2_000),
         scenarios=tuple(_scenario(x, f"scenarios[{i}]") for i, x in enumerate(items)),
+        unshocked=tuple(encoding.string(x, f"unshocked[{i}]", max_length=64) for i, x in enumerate(unshocked)),
         vol_scaling=VolScaling(
             encoding.integer(scaling["reference_days"], "vol_scaling.reference_days"),
             encoding.integer(scaling["floor_days"], "vol_scaling.floor_days"),

@@ -21,7 +21,7 @@ from riskproof.risk.greeks import UnitGreeks, unit_greeks
 from riskproof.risk.kernel.domain import KERNEL_VERSION
 from riskproof.risk.kernel.grid import risk_entries
 from riskproof.risk.model import VolScaling
-from riskproof.risk.states import market_states, mark_of, option_terms
+from riskproof.risk.states import mark_of, market_states, option_terms
 from riskproof.units import MICROS_EXPONENT, PRICE_EXPONENT, RATIO_EXPONENT, format_decimal
 
 _UNSCALED = VolScaling(1, 1, 0, 0)  # there are no scenarios whose volatility it could scale

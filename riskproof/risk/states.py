@@ -1,6 +1,7 @@
 """From a market and scenarios to the kernel's grid: one set of price, volatility and time states for the whole registry.
 
-    price state p        every forward, index and mark times 1 + price_shock, each to the nearest 1e-9 (ADR 0003)
+    price state p        every forward, index and mark times 1 + price_shock, each to the nearest 1e-9 (ADR 0003); the
+                         numeraire and the model's unshocked assets stay where they are
     volatility state v   every volatility times 1 + vol_shock * scale(T), T at the snapshot's time (model.VolScaling)
     time state t         expiry - (snapshot time + time_shift)
 
@@ -10,7 +11,7 @@ instrument has its own, whose "forward" is its mark. What the snapshot does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,14 @@ class States:
         return kernel.Grid(**self.shared, **columns, vol=self.vol[:, begin:end])
 
 
-def market_states(market: Market, scenarios: Sequence[Scenario], scaling: VolScaling, money_exponent: int) -> States:
-    """The states that `scenarios` make of a market.
+def market_states(
+    market: Market,
+    scenarios: Sequence[Scenario],
+    scaling: VolScaling,
+    money_exponent: int,
+    unshocked: Iterable[str] = (),
+) -> States:
+    """The states that `scenarios` make of a market; the prices of `unshocked` underlyings do not move.
 
     Raises:
         SnapshotError: a curve that the kernel cannot use: index and forward of inverse options are more than 3.9 times apart, or a
@@ -64,7 +71,8 @@ def market_states(market: Market, scenarios: Sequence[Scenario], scaling: VolSca
         by_time.setdefault(scenario.time_shift_seconds, len(by_time))
 
     curve_of: dict[tuple[str, int], int] = {}
-    prices, indices, expiries, rates, scales = [], [], [], [], []
+    prices, indices, expiries, rates, scales, moves = [], [], [], [], [], []
+    still = {registry.numeraire, *unshocked}
     count = len(registry)
     strike, curve, unit = (np.zeros(count, dtype=np.int64) for _ in range(3))
     kind, payoff = (np.zeros(count, dtype=np.int8) for _ in range(2))
@@ -75,6 +83,7 @@ def market_states(market: Market, scenarios: Sequence[Scenario], scaling: VolSca
         indices.append(snapshot.index_price[underlying])
         expiries.append(expiry)
         rates.append(rate)
+        moves.append(underlying not in still)
         scales.append(scaling.scale(expiry - snapshot.time))
         return len(prices) - 1
 
@@ -100,10 +109,19 @@ def market_states(market: Market, scenarios: Sequence[Scenario], scaling: VolSca
             vol[v, i] = scaling.shocked_volatility(volatility, vol_shock, scales[curve[i]])
 
     if not prices:  # a market without quotes: the grid's columns must point at some curve, and none of them reads it
-        prices, indices, expiries, rates = [0], [0], [snapshot.time], [0]
+        prices, indices, expiries, rates, moves = [0], [0], [snapshot.time], [0], [False]
+
+    def shocked(base: list[int]) -> Int64:
+        return _int64(
+            [
+                [s.shocked_price(x) if moving else x for x, moving in zip(base, moves, strict=True)]
+                for _, s in by_price.values()
+            ]
+        )
+
     shared: dict[str, Any] = {
-        "forward": _int64([[s.shocked_price(f) for f in prices] for _, s in by_price.values()]),
-        "conversion": _int64([[s.shocked_price(w) for w in indices] for _, s in by_price.values()]),
+        "forward": shocked(prices),
+        "conversion": shocked(indices),
         "seconds": _int64([[x - snapshot.time - shift for x in expiries] for shift in by_time]),
         "rate": np.array(rates, dtype=np.int64),
         "scenario_p": np.array([by_price[s.price_shock][0] for s in scenarios], dtype=np.int64),
