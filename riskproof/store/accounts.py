@@ -23,20 +23,39 @@ from riskproof.errors import (
     UnknownInstrumentError,
 )
 from riskproof.market.portfolio import Portfolio
-from riskproof.store.markets import listed_instruments
-from riskproof.store.records import AccountRecord, Change, TradeReceipt, pack_changes, trade_digest, unpack_changes
-from riskproof.store.schema import accounts, positions, trades
+from riskproof.store.records import (
+    MAX_ID,
+    AccountRecord,
+    Change,
+    TradeReceipt,
+    pack_changes,
+    trade_digest,
+    unpack_changes,
+)
+from riskproof.store.schema import accounts, positions, registries, trades
 
+_CHUNK: Final = 500  # ids in one statement
+_EARLIER: Final = trades.alias("earlier")
 _NUMBER: Final = sa.select(accounts.c.number).where(accounts.c.account_id == sa.bindparam("id"))
 _ACCOUNT: Final = sa.select(accounts.c.account_id, accounts.c.secret, accounts.c.created_at)
-_KNOWN_TRADE: Final = sa.select(trades.c.position_version, trades.c.digest).where(
-    trades.c.account == sa.bindparam("account"), trades.c.trade_id == sa.bindparam("id")
-)
-_VERSION: Final = (
-    sa.select(trades.c.position_version)
-    .where(trades.c.account == sa.bindparam("account"))
-    .order_by(trades.c.position_version.desc())
-    .limit(1)
+_VERSION: Final = sa.select(sa.func.max(trades.c.position_version)).where(trades.c.account == sa.bindparam("account"))
+# Everything a trade has to know but the lots, in one statement: account, what this trade id has, last version, instruments listed.
+_STATE: Final = (
+    sa.select(
+        accounts.c.number,
+        trades.c.position_version,
+        trades.c.digest,
+        sa.select(sa.func.max(_EARLIER.c.position_version))
+        .where(_EARLIER.c.account == accounts.c.number)
+        .correlate(accounts)
+        .scalar_subquery()
+        .label("last"),
+        sa.select(sa.func.max(registries.c.instruments)).scalar_subquery().label("listed"),
+    )
+    .outerjoin_from(
+        accounts, trades, sa.and_(trades.c.account == accounts.c.number, trades.c.trade_id == sa.bindparam("trade_id"))
+    )
+    .where(accounts.c.account_id == sa.bindparam("account_id"))
 )
 _LOTS: Final = sa.select(positions.c.instrument, positions.c.lots).where(
     positions.c.account == sa.bindparam("account"),
@@ -47,6 +66,7 @@ _BOOK: Final = (
     .where(positions.c.account == sa.bindparam("account"))
     .order_by(positions.c.instrument)
 )
+_INSERT: Final = trades.insert()
 # The same words on SQLite and PostgreSQL.
 _SET: Final = sa.text(
     "INSERT INTO positions (account, instrument, lots) VALUES (:account, :instrument, :lots) "
@@ -59,27 +79,38 @@ def account_number(connection: Connection, account_id: str) -> int:
     """The ledger's number of an account; NotFoundError if there is none of that id."""
     number: int | None = connection.scalar(_NUMBER, {"id": account_id})
     if number is None:
-        raise NotFoundError(f"no account {account_id[:128]!r}", where="ledger", expected="an account that was opened")
+        raise no_account(account_id)
     return number
 
 
-def open_account(connection: Connection, account_id: str, secret: bytes, created_at: int) -> AccountRecord:
-    """Append an account with this secret; a known one is returned as it is, with the secret it has."""
-    row = connection.execute(_ACCOUNT.where(accounts.c.account_id == account_id)).one_or_none()
-    if row is not None:
-        return AccountRecord(*row)
-    number = (connection.scalar(sa.select(sa.func.max(accounts.c.number))) or 0) + 1
-    connection.execute(
-        accounts.insert().values(number=number, account_id=account_id, secret=secret, created_at=created_at)
-    )
-    return AccountRecord(account_id, secret, created_at)
+def no_account(account_id: str) -> NotFoundError:
+    """The error of an unknown account id."""
+    return NotFoundError(f"no account {account_id[:MAX_ID]!r}", where="ledger", expected="an account that was opened")
+
+
+def open_accounts(connection: Connection, secrets: dict[str, bytes], created_at: int) -> int:
+    """Append an account for every id in `secrets` that has none yet, with that secret; returns how many."""
+    ids = list(secrets)
+    known: set[str] = set()
+    for at in range(0, len(ids), _CHUNK):
+        query = sa.select(accounts.c.account_id).where(accounts.c.account_id.in_(ids[at : at + _CHUNK]))
+        known.update(connection.scalars(query))
+    new = [account_id for account_id in ids if account_id not in known]
+    last = connection.scalar(sa.select(sa.func.max(accounts.c.number))) or 0
+    rows = [
+        {"number": number, "account_id": account_id, "secret": secrets[account_id], "created_at": created_at}
+        for number, account_id in enumerate(new, start=last + 1)
+    ]
+    if rows:
+        connection.execute(accounts.insert(), rows)
+    return len(rows)
 
 
 def account(connection: Connection, account_id: str) -> AccountRecord:
     """An account; NotFoundError if there is none of that id."""
     row = connection.execute(_ACCOUNT.where(accounts.c.account_id == account_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"no account {account_id[:128]!r}", where="ledger", expected="an account that was opened")
+        raise no_account(account_id)
     return AccountRecord(*row)
 
 
@@ -100,17 +131,19 @@ def record_trade(
         UnknownInstrumentError: an index beyond the latest registry.
         PortfolioError: a position would not fit 64 bits.
     """
-    number = account_number(connection, account_id)
+    state = connection.execute(_STATE, {"account_id": account_id, "trade_id": trade_id}).one_or_none()
+    if state is None:
+        raise no_account(account_id)
+    number = state.number
     packed = pack_changes(legs)
     digest = trade_digest(account_id, trade_id, packed)
-    known = connection.execute(_KNOWN_TRADE, {"account": number, "id": trade_id}).one_or_none()
-    if known is not None:
-        if known.digest != digest:
+    if state.digest is not None:
+        if state.digest != digest:
             raise ConflictError(
                 f"trade id {trade_id!r} is taken by a trade with other legs", where="trade_id", expected="a new id"
             )
-        return TradeReceipt(account_id, trade_id, known.position_version, replayed=True)
-    listed = listed_instruments(connection)
+        return TradeReceipt(account_id, trade_id, state.position_version, replayed=True)
+    listed = state.listed or 0
     if legs[-1][0] >= listed:
         raise UnknownInstrumentError(
             f"no instrument at index {legs[-1][0]}",
@@ -118,9 +151,9 @@ def record_trade(
             expected=f"less than {listed}, as the registry lists",
         )
     moved = _moved(connection, number, legs)
-    version = (connection.scalar(_VERSION, {"account": number}) or 0) + 1
+    version = (state.last or 0) + 1
     connection.execute(
-        trades.insert(),
+        _INSERT,
         {
             "account": number,
             "position_version": version,

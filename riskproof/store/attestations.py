@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
+from sqlalchemy.exc import IntegrityError
 
 from riskproof.errors import ConflictError, NotFoundError, StoreCorruptError
-from riskproof.store.accounts import account_number
+from riskproof.store.accounts import account_number, no_account
 from riskproof.store.records import GENESIS, AttestationRecord, StoredAttestation, opening_digest, record_digest
 from riskproof.store.schema import accounts, attestations, openings
 
@@ -35,9 +36,6 @@ SELECT: Final = sa.select(
     attestations.c.record_digest,
 ).join_from(attestations, accounts, accounts.c.number == attestations.c.account)
 
-_BY_REQUEST: Final = SELECT.where(
-    attestations.c.account == sa.bindparam("account"), attestations.c.request_id == sa.bindparam("id")
-)
 _BY_SEQUENCE: Final = SELECT.where(
     attestations.c.account == sa.bindparam("account"), attestations.c.sequence == sa.bindparam("sequence")
 )
@@ -46,6 +44,31 @@ _PAGE: Final = (
     SELECT.where(attestations.c.account == sa.bindparam("account"), attestations.c.sequence > sa.bindparam("after"))
     .order_by(attestations.c.sequence)
     .limit(sa.bindparam("limit"))
+)
+_KNOWN: Final = attestations.alias("known")
+_LAST: Final = attestations.alias("last")
+# Everything an append has to know, in one statement: the account, what this request id has, the end of the sequence.
+_STATE: Final = (
+    sa.select(
+        accounts.c.number, _KNOWN.c.sequence.label("known"), _KNOWN.c.request_digest, _LAST.c.sequence, _LAST.c.digest
+    )
+    .outerjoin_from(
+        accounts,
+        _KNOWN,
+        sa.and_(_KNOWN.c.account == accounts.c.number, _KNOWN.c.request_id == sa.bindparam("request_id")),
+    )
+    .outerjoin(
+        _LAST,
+        sa.and_(
+            _LAST.c.account == accounts.c.number,
+            _LAST.c.sequence
+            == sa.select(sa.func.max(attestations.c.sequence))
+            .where(attestations.c.account == accounts.c.number)
+            .correlate(accounts)
+            .scalar_subquery(),
+        ),
+    )
+    .where(accounts.c.account_id == sa.bindparam("account_id"))
 )
 _HEAD: Final = (
     sa.select(attestations.c.sequence, attestations.c.digest)
@@ -76,38 +99,39 @@ def append(
         ConflictError: the request id is taken by a request with another digest, or the attestation's digest is taken.
         Whatever `build` raises; then nothing is stored and the number is not used.
     """
-    number = account_number(connection, account_id)
-    known = connection.execute(_BY_REQUEST, {"account": number, "id": request_id}).one_or_none()
-    if known is not None:
-        if request_digest is not None and known.request_digest not in (None, request_digest):
+    state = connection.execute(_STATE, {"account_id": account_id, "request_id": request_id}).one_or_none()
+    if state is None:
+        raise no_account(account_id)
+    number = state.number
+    if state.known is not None:
+        if request_digest is not None and state.request_digest not in (None, request_digest):
             raise ConflictError(
                 f"request id {request_id!r} is taken by another request", where="request_id", expected="a new id"
             )
+        known = connection.execute(_BY_SEQUENCE, {"account": number, "sequence": state.known}).one()
         return checked(known, replayed=True)
-    last = connection.execute(_HEAD, {"account": number}).one_or_none()
-    sequence, previous = (last.sequence + 1, last.digest) if last is not None else (1, GENESIS)
+    sequence, previous = (1, GENESIS) if state.sequence is None else (state.sequence + 1, state.digest)
     record = build(sequence, previous)
-    if connection.execute(_BY_DIGEST, {"digest": record.digest}).first() is not None:
-        raise ConflictError("an attestation of this digest is already stored", where="digest")
     stored = StoredAttestation(
         account_id, sequence, request_id, record.digest, previous, record.attestation, record.issued_at
     )
     opened = opening_digest(record.opening)
-    connection.execute(
-        _INSERT,
-        {
-            "account": number,
-            "sequence": sequence,
-            "request_id": request_id,
-            "request_digest": request_digest,
-            "digest": record.digest,
-            "previous_digest": previous,
-            "issued_at": record.issued_at,
-            "opening_digest": opened,
-            "record_digest": record_digest(stored, request_digest, opened),
-            "attestation": record.attestation,
-        },
-    )
+    row = {
+        "account": number,
+        "sequence": sequence,
+        "request_id": request_id,
+        "request_digest": request_digest,
+        "digest": record.digest,
+        "previous_digest": previous,
+        "issued_at": record.issued_at,
+        "opening_digest": opened,
+        "record_digest": record_digest(stored, request_digest, opened),
+        "attestation": record.attestation,
+    }
+    try:
+        connection.execute(_INSERT, row)
+    except IntegrityError:
+        raise ConflictError("an attestation of this digest is already stored", where="digest") from None
     connection.execute(_INSERT_OPENING, {"account": number, "sequence": sequence, "opening": record.opening})
     return stored
 

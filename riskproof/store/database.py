@@ -32,6 +32,7 @@ from riskproof.errors import ConfigError, ConflictError, StoreCorruptError, Stor
 from riskproof.store.schema import APPEND_ONLY, SCHEMA_VERSION, metadata, schema_versions
 
 BUSY_TIMEOUT_SECONDS: Final = 20.0
+READERS: Final = 16  # connections kept open for concurrent reads; as many more may come and go
 MARKET_LOCK: Final = "market"  # registry, snapshots, models and the list of accounts grow one at a time
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -49,7 +50,7 @@ class Database:
             self._readers = _sqlite_engine(path, "BEGIN", read_only=True)
             self._writers = _sqlite_engine(path, "BEGIN IMMEDIATE", read_only=False)
         else:
-            options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+            options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "max_overflow": READERS}
             self._readers = sa.create_engine(url, isolation_level="REPEATABLE READ", **options)
             self._writers = sa.create_engine(url, isolation_level="READ COMMITTED", **options)
 
@@ -219,6 +220,8 @@ def _sqlite_engine(path: Path, begin: str, *, read_only: bool) -> Engine:
         URL.create("sqlite", database=str(path)),
         hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+        pool_size=READERS if read_only else 1,
+        max_overflow=READERS,
     )
 
     @event.listens_for(engine, "connect")

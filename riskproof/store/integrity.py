@@ -17,15 +17,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from riskproof.errors import NotFoundError, RiskproofError, StoreCorruptError
+from riskproof.errors import RiskproofError, StoreCorruptError
 from riskproof.store import accounts, attestations, markets
 from riskproof.store.database import Database
-from riskproof.store.records import GENESIS, Finding, StoredAttestation, TradeReceipt, opening_digest, trade_digest
+from riskproof.store.records import GENESIS, Finding, opening_digest, trade_digest
 from riskproof.store.schema import accounts as account_table
 from riskproof.store.schema import attestations as attestation_table
 from riskproof.store.schema import models, openings, positions, registries, snapshots, trades
 
 MAX_FINDINGS: Final = 1000
+ToldTrade = tuple[str, str, int]  # (account id, trade id, position version)
+ToldAttestation = tuple[str, str, bytes]  # (account id, request id, digest)
 _CHUNK: Final = 500  # rows in memory at a time
 
 
@@ -40,34 +42,28 @@ def findings(database: Database) -> list[Finding]:
     return found[:MAX_FINDINGS]
 
 
-def lost(
-    database: Database, trades_told: Iterable[TradeReceipt], attestations_told: Iterable[StoredAttestation]
-) -> list[Finding]:
+def lost(database: Database, trades_told: Iterable[ToldTrade], attestations_told: Iterable[ToldAttestation]) -> list[Finding]:
     """Answers that clients got and the ledger does not have as they were given; empty if nothing was lost."""
     found: list[Finding] = []
+    trade = sa.select(trades.c.position_version).join_from(
+        trades, account_table, account_table.c.number == trades.c.account
+    )
+    attestation = sa.select(attestation_table.c.digest).join_from(
+        attestation_table, account_table, account_table.c.number == attestation_table.c.account
+    )
     with database.read() as connection:
-        for receipt in trades_told:
-            at = f"trade {receipt.trade_id} of {receipt.account_id}"
-            number = accounts.account_number(connection, receipt.account_id)
-            query = sa.select(trades.c.position_version).where(
-                trades.c.account == number, trades.c.trade_id == receipt.trade_id
-            )
-            version = connection.scalar(query)
-            if version != receipt.position_version:
-                found.append(Finding(at, f"acknowledged as version {receipt.position_version}, stored as {version}"))
-        for told in attestations_told:
-            at = f"attestation {told.sequence} of {told.account_id}"
-            try:
-                stored = attestations.by_sequence(connection, told.account_id, told.sequence)
-            except NotFoundError:
-                found.append(Finding(at, "acknowledged, and not stored"))
-                continue
-            if (stored.digest, stored.request_id, stored.attestation) != (
-                told.digest,
-                told.request_id,
-                told.attestation,
-            ):
-                found.append(Finding(at, "acknowledged, and another is stored"))
+        for account_id, trade_id, told in trades_told:
+            query = trade.where(account_table.c.account_id == account_id, trades.c.trade_id == trade_id)
+            stored = connection.scalar(query)
+            if stored != told:
+                at = f"trade {trade_id} of {account_id}"
+                found.append(Finding(at, f"acknowledged as position version {told}, stored as {stored}"))
+        for account_id, request_id, digest in attestations_told:
+            request = attestation_table.c.request_id == request_id
+            held = connection.scalar(attestation.where(account_table.c.account_id == account_id, request))
+            if held != digest:
+                what = "acknowledged, and another is stored" if held else "acknowledged, and not stored"
+                found.append(Finding(f"attestation of request {request_id} of {account_id}", what))
     return found
 
 

@@ -13,8 +13,6 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Final
 
-from sqlalchemy import Connection
-
 from riskproof import encoding
 from riskproof.errors import InputError, StoreCorruptError
 from riskproof.market.portfolio import Portfolio
@@ -23,6 +21,7 @@ from riskproof.market.snapshot import Snapshot
 from riskproof.store import accounts, attestations, integrity, markets
 from riskproof.store.attestations import Builder
 from riskproof.store.database import MARKET_LOCK, Database
+from riskproof.store.integrity import ToldAttestation, ToldTrade
 from riskproof.store.records import (
     AccountRecord,
     Change,
@@ -145,20 +144,14 @@ class Ledger:
     def open_account(self, account_id: str) -> AccountRecord:
         """Open an account with a fresh secret, or return the one that is open, with the secret it has."""
         check_id(account_id, "account_id")
-        secret, now = os.urandom(32), int(time.time())
-        return self._writer.run(MARKET_LOCK, lambda c: accounts.open_account(c, account_id, secret, now))
+        self.open_accounts([account_id])
+        return self.account(account_id)
 
     def open_accounts(self, account_ids: Iterable[str]) -> int:
-        """Open many accounts in one transaction; returns how many there were. Those that are open stay as they are."""
-        wanted = [(check_id(text, "account_ids"), os.urandom(32)) for text in account_ids]
+        """Open many accounts in one transaction; returns how many are new. Those that are open stay as they are."""
+        secrets = {check_id(text, "account_ids"): os.urandom(32) for text in account_ids}
         now = int(time.time())
-
-        def work(connection: Connection) -> int:
-            for account_id, secret in wanted:
-                accounts.open_account(connection, account_id, secret, now)
-            return len(wanted)
-
-        return self._writer.run(MARKET_LOCK, work)
+        return self._writer.run(MARKET_LOCK, lambda c: accounts.open_accounts(c, secrets, now))
 
     def account(self, account_id: str) -> AccountRecord:
         """An account by its id."""
@@ -276,6 +269,13 @@ class Ledger:
     def verify_integrity(self) -> list[Finding]:
         """Check everything against everything (`integrity`): reads the whole ledger, changes nothing."""
         return integrity.findings(self._database)
+
+    def lost(self, trades: Iterable[ToldTrade], attestations: Iterable[ToldAttestation]) -> list[Finding]:
+        """Check the answers that clients hold: (account id, trade id, position version), (account id, request id, digest).
+
+        Returns what the ledger does not have as it was told to them; empty if nothing that was acknowledged is lost.
+        """
+        return integrity.lost(self._database, trades, attestations)
 
     def check_integrity(self) -> None:
         """Raise StoreCorruptError with the first finding, if there is one."""

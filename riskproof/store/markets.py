@@ -62,11 +62,6 @@ def registry_by_digest(connection: Connection, digest: bytes) -> Registry:
     return _parsed_registry(digest, lambda: _document(connection, registries, digest, "registry"))
 
 
-def listed_instruments(connection: Connection) -> int:
-    """How many instruments the latest registry version has; 0 without one."""
-    return connection.scalar(sa.select(sa.func.max(registries.c.instruments))) or 0
-
-
 def put_snapshot(connection: Connection, snapshot: Snapshot, document: bytes) -> bytes:
     """Append a snapshot, whose canonical bytes are `document`; a known one is left alone.
 
