@@ -30,6 +30,7 @@ MICROS_ONE: Final = 10**MICROS_EXPONENT
 
 SECONDS_PER_DAY: Final = 86_400
 SECONDS_PER_YEAR: Final = 365 * SECONDS_PER_DAY  # option maturity: ACT/365
+TIME_MAX: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that format_time can write
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
@@ -134,12 +135,13 @@ def parse_time(text: str, where: str) -> int:
             parsed = dt.datetime.strptime(text, layout).replace(tzinfo=dt.UTC)
         except ValueError:
             continue
-        return int(parsed.timestamp())
+        if parsed.strftime(layout) == text:  # strptime also takes missing zeros, lower case and other scripts' digits
+            return int(parsed.timestamp())
     raise UnitError(
         f"not a UTC time: {text[:_MAX_TEXT]!r}", where=where, expected="a time such as 2026-01-14T09:22:33Z"
     )
 
 
 def format_time(seconds: int) -> str:
-    """`YYYY-MM-DDTHH:MM:SSZ` of seconds since the epoch."""
+    """`YYYY-MM-DDTHH:MM:SSZ` of seconds since the epoch, at most TIME_MAX."""
     return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -64,7 +64,7 @@ class Portfolio:
 
 
 def parse_quantity(text: str, registry: Registry, where: str) -> int:
-    """A decimal quantity in units of the instrument, as lots.
+    """A decimal quantity in units of the instrument, as lots. The errors do not repeat the quantity: a position is secret.
 
     Raises:
         PortfolioError: not a whole number of lots.
@@ -74,13 +74,18 @@ def parse_quantity(text: str, registry: Registry, where: str) -> int:
     try:
         return units.parse_decimal(text, e, where)
     except UnitError as error:
-        if "finer" in error.what:
+        if error.what.startswith(f"{text} is finer"):
             raise PortfolioError(
-                f"{text} is not a whole number of lots",
+                "quantity is not a whole number of lots",
                 where=where,
                 expected=f"a multiple of {units.format_decimal(1, e)}",
             ) from None
-        raise
+        what = (
+            "quantity is not a plain decimal number"
+            if error.what.startswith("not")
+            else "quantity does not fit 64 bits"
+        )
+        raise UnitError(what, where=where, expected=error.expected) from None
 
 
 def parse_book(data: bytes, registry: Registry, where: str = "book") -> Portfolio:
@@ -96,10 +101,10 @@ def parse_book(data: bytes, registry: Registry, where: str = "book") -> Portfoli
             "more bytes than a book of this registry can have", where=where, expected=f"at most {len(registry)} rows"
         )
     try:
-        lines = data.decode("utf-8").splitlines()
+        lines = data.decode("utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise EncodingError("not UTF-8", where=f"{where}: byte {error.start}") from None
-    if not lines or lines[0] != HEADER:
+    if lines[0] != HEADER:
         raise EncodingError("wrong header", where=f"{where}:1", expected=HEADER)
     seen: dict[int, int] = {}
     positions: list[tuple[int, int]] = []
@@ -111,7 +116,7 @@ def parse_book(data: bytes, registry: Registry, where: str = "book") -> Portfoli
         index = registry.index_of(name, at)
         if index in seen:
             raise PortfolioError(
-                f"{name} is listed twice, first in line {seen[index]}", where=at, expected="one row per instrument"
+                f"the instrument of line {seen[index]} again", where=at, expected="one row per instrument"
             )
         seen[index] = number
         positions.append((index, parse_quantity(quantity, registry, at)))

@@ -7,8 +7,8 @@ Document (canonical JSON, digest under TAG_REGISTRY):
                       "unit": "1000000000", "expiry": 1774598400, "strike": "90000000000000", "option_type": "call"}, ...]}
 
 `unit` is the size of one whole unit in 1e-9 of the underlying; for an inverse perpetual or future it is the notional of one
-contract in 1e-9 of the numeraire. A registry version is named by its digest; one registry extends another if its constants are equal and
-its list starts with the other's list.
+contract in 1e-9 of the numeraire. A registry version is named by its digest; one registry extends another if its constants are
+equal and its list starts with the other's list.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Instrument:
                 where=where,
                 expected=f"as a {self.kind} has",
             )
-        if self.expiry is not None and not 0 < self.expiry < 2**40:
+        if self.expiry is not None and not 0 < self.expiry <= units.TIME_MAX:
             raise RegistryError("expiry is out of range", where=where, expected="seconds since the epoch")
         if (self.kind is Kind.OPTION) != (self.strike is not None) or (self.strike is None) != (
             self.option_type is None

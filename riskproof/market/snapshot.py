@@ -7,7 +7,8 @@ Document (canonical JSON, digest under TAG_SNAPSHOT):
      "curves": [{"underlying": "BTC", "expiry": 1768464000, "forward": "95120860000000", "rate": "0"}, ...]     sorted
      "quotes": [null, {"mark": "116921310", "volatility": "777900000000"}, ...]}                      one per instrument
 
-* `price`, `forward`: int64, 1e-9 of the numeraire. `rate`: int64, 1e-12, continuous, discounts option values to the snapshot's time.
+* `price`, `forward`: int64, 1e-9 of the numeraire. `rate`: int64, 1e-12, continuous, discounts option values to the snapshot's
+  time.
 * `mark`: int64, 1e-9 of the instrument's settlement currency (the coin for an inverse option, the numeraire for everything else:
   an inverse perpetual or future is quoted in the numeraire). It is the price of a delta-one instrument, and required there.
 * `volatility`: int64, 1e-12, of an option, required there.
@@ -127,7 +128,7 @@ class Snapshot:
             raise SnapshotError(
                 f"{len(self.quotes)} quotes", where="quotes", expected=f"{len(registry)}, one per instrument"
             )
-        if not 0 < self.time < 2**40:
+        if not 0 < self.time <= units.TIME_MAX:
             raise SnapshotError("time is out of range", where="time", expected="seconds since the epoch")
         names = [name for name, _ in self.indices]
         if names != sorted(set(names)):
@@ -150,7 +151,7 @@ class Snapshot:
             raise SnapshotError("rate is out of range", where=where, expected="-100 % to 100 %")
         if c.underlying not in self.index_price:
             raise SnapshotError("no index price of the underlying", where=where, expected=f"an index of {c.underlying}")
-        if not self.time < c.expiry <= self.time + MAX_MATURITY:
+        if not self.time < c.expiry <= min(self.time + MAX_MATURITY, units.TIME_MAX):
             raise SnapshotError("expiry is not within ten years after the snapshot", where=where)
 
     def _check_quote(self, instrument: Instrument, quote: Quote) -> None:
