@@ -26,7 +26,7 @@ from riskproof.market.registry import Kind
 
 # A future combo names its strategy and two expiries, an option combo its strategy, expiry and strikes; a spot pair has no dash.
 _LEFT_OUT: Final = re.compile(
-    r"[A-Z0-9]{1,10}(?:_[A-Z0-9]{2,5})?-[A-Z]{1,8}-[A-Z0-9_.d]{1,40}|[A-Z0-9]{1,10}_[A-Z0-9]{2,5}", re.ASCII
+    r"[A-Z0-9]{1,10}(?:_[A-Z0-9]{2,5})?-[A-Z]{1,8}-[A-Z0-9_.d-]{1,60}|[A-Z0-9]{1,10}_[A-Z0-9]{2,5}", re.ASCII
 )
 _LARGEST_EXPONENT: Final = 40
 MAX_TIMESTAMP_SPREAD: Final = 60  # seconds between the entries of one response
