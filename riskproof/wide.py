@@ -21,7 +21,12 @@ values inside int64 needs no casts (mixing uint64 and int64 in numba gives a flo
     imul_shr(a, b, k)        -> int64     floor(a * b / 2^k), 0 <= k < 128, reduced to a signed 64-bit number
     imul_add_shr(a, b, c, k) -> int64     floor((a * b + c) / 2^k), 0 <= k < 128, reduced likewise
     imul_low(a, b, k)        -> int64     a * b modulo 2^k, 0 < k < 64, not negative
+    nmul_hi(a, b)            -> int64     as imul_hi, but a, b >= 0: the compiler need not carry a sign, which
+    nmul_shr(a, b, k)        -> int64     as imul_shr, a, b >= 0           halves the work of a chain of products
+    nmul_add_shr(a, b, c, k) -> int64     as imul_add_shr, a, b, c >= 0
     bit_length(a)            -> int64     the least n with a < 2^n, for a >= 0
+    scalar(a)                -> int64     a. A loop that passes through it stays scalar: 128-bit products have no vector form,
+                                          and a vectorized loop would spend its time moving words in and out of vectors
 """
 
 from __future__ import annotations
@@ -42,7 +47,7 @@ def _signed(x: int) -> int:
     return x - (1 << 64) if x >> 63 else x
 
 
-if config.DISABLE_JIT:
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
 
     def mul_u64(a: Any, b: Any) -> Any:
         p = int(a) * int(b)
@@ -80,6 +85,11 @@ if config.DISABLE_JIT:
     def bit_length(a: Any) -> Any:
         return int(a).bit_length()
 
+    def scalar(a: Any) -> Any:
+        return int(a)
+
+    nmul_hi, nmul_shr, nmul_add_shr = imul_hi, imul_shr, imul_add_shr
+
 else:
 
     def _pair(ctx: Any, builder: Any, sig: Any, lo: Any, hi: Any) -> Any:
@@ -94,7 +104,7 @@ else:
             p = builder.mul(builder.zext(args[0], _I128), builder.zext(args[1], _I128))
             return _pair(ctx, builder, sig, *_split(builder, p))
 
-        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), codegen
+        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), codegen  # type: ignore[no-untyped-call]
 
     @intrinsic  # type: ignore[untyped-decorator]
     def mul_hi_u64(typingctx: Any, a: Any, b: Any) -> Any:
@@ -127,7 +137,7 @@ else:
             s = builder.add(s, builder.zext(args[2], _I128))
             return _pair(ctx, builder, sig, *_split(builder, s))
 
-        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64, types.uint64), codegen
+        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64, types.uint64), codegen  # type: ignore[no-untyped-call]
 
     @intrinsic  # type: ignore[untyped-decorator]
     def sub_borrow_u64(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
@@ -137,7 +147,7 @@ else:
             lo, hi = _split(builder, d)
             return _pair(ctx, builder, sig, lo, builder.and_(hi, ir.Constant(_I64, 1)))
 
-        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64, types.uint64), codegen
+        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64, types.uint64), codegen  # type: ignore[no-untyped-call]
 
     def _signed_product(builder: Any, a: Any, b: Any) -> Any:
         return builder.mul(builder.sext(a, _I128), builder.sext(b, _I128))
@@ -179,5 +189,38 @@ else:
         def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
             zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
             return builder.sub(ir.Constant(_I64, 64), zeros)
+
+        return types.int64(types.int64), codegen
+
+    def _natural_product(builder: Any, a: Any, b: Any) -> Any:
+        return builder.mul(builder.zext(a, _I128), builder.zext(b, _I128))
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def nmul_hi(typingctx: Any, a: Any, b: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return _split(builder, _natural_product(builder, args[0], args[1]))[1]
+
+        return types.int64(types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def nmul_shr(typingctx: Any, a: Any, b: Any, k: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            p = _natural_product(builder, args[0], args[1])
+            return builder.trunc(builder.lshr(p, builder.zext(args[2], _I128)), _I64)
+
+        return types.int64(types.int64, types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def nmul_add_shr(typingctx: Any, a: Any, b: Any, c: Any, k: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            p = builder.add(_natural_product(builder, args[0], args[1]), builder.zext(args[2], _I128))
+            return builder.trunc(builder.lshr(p, builder.zext(args[3], _I128)), _I64)
+
+        return types.int64(types.int64, types.int64, types.int64, types.int64), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def scalar(typingctx: Any, a: Any) -> Any:
+        def codegen(ctx: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.asm(ir.FunctionType(_I64, [_I64]), "", "=r,0", [args[0]], side_effect=False)
 
         return types.int64(types.int64), codegen

@@ -3,14 +3,14 @@
     python tools/kernel_tables.py            rewrite the file
     python tools/kernel_tables.py --check    exit 1 if the file differs from what would be written
 
-Every polynomial interpolates its function at Chebyshev nodes, in 60-digit arithmetic; a coefficient of t^k is stored for
+Every polynomial interpolates its function at Chebyshev points that include the ends, so that neighbouring pieces meet, in
+60-digit arithmetic; a coefficient of t^k is stored for
 tau = t / 2 (that is, times 2^k), because the kernel's one-instruction product divides by 2^64 and t comes in Q63.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from mpmath import cos, erfc, exp, floor, log, matrix, mp, mpf, nint, pi, sqrt
 
 PATH = Path(__file__).resolve().parents[1] / "riskproof" / "risk" / "kernel" / "tables.json"
 
-MILLS_ROWS, MILLS_DEGREE, MILLS_STEPS = 784, 6, 64
+MILLS_ROWS, MILLS_DEGREE, MILLS_STEPS = 1568, 5, 128
 EXP2_ENTRIES, EXP2_DEGREE = 1024, 4
 LN_ENTRIES, LN_DEGREE = 256, 6
 
@@ -28,14 +28,10 @@ def _integer(value: Any) -> int:
 
 
 def _interpolation(degree: int) -> tuple[list[Any], Any]:
-    """Chebyshev nodes of [0, 1], and the matrix that takes the values there to monomial coefficients."""
+    """Chebyshev's extreme points in [0, 1], both ends included, and the matrix from values there to monomial coefficients."""
     n = degree + 1
-    nodes = [(1 - cos((2 * i + 1) * pi / (2 * n))) / 2 for i in range(n)]
+    nodes = [(1 - cos(i * pi / degree)) / 2 for i in range(n)]
     return nodes, matrix([[t**k for k in range(n)] for t in nodes]) ** -1
-
-
-def _coefficients(function: Callable[[Any], Any], nodes: list[Any], inverse: Any) -> list[Any]:
-    return list(inverse * matrix([function(t) for t in nodes]))
 
 
 def mills_ratio(z: Any) -> Any:
@@ -44,7 +40,7 @@ def mills_ratio(z: Any) -> Any:
 
 
 def mills_rows() -> list[list[int]]:
-    """Row k: R((k + 1 - t) / 64) for t in (0, 1], coefficients of tau^0..tau^6 in Q61.
+    """Row k: R((k + 1 - t) / 128) for t in (0, 1], coefficients of tau^0..tau^5 in Q61.
 
     R is completely monotone, so that counted from the right end every coefficient is positive. Horner's products round down,
     about half a unit in sum; half a unit on the first coefficient takes the bias out.
@@ -52,7 +48,7 @@ def mills_rows() -> list[list[int]]:
     nodes, inverse = _interpolation(MILLS_DEGREE)
     rows = []
     for k in range(MILLS_ROWS):
-        row = _coefficients(lambda t, k=k: mills_ratio((k + 1 - t) / MILLS_STEPS), nodes, inverse)
+        row = list(inverse * matrix([mills_ratio((k + 1 - t) / MILLS_STEPS) for t in nodes]))
         rows.append([_integer(c * mpf(2) ** (61 + i) + (mpf(1) / 2 if i == 0 else 0)) for i, c in enumerate(row)])
     return rows
 
@@ -65,7 +61,8 @@ def exp2_entries() -> list[int]:
 def exp2_polynomial() -> list[int]:
     """2^(t / 1024) - 1 = c1 t + ... + c4 t^4 for t in [0, 1), coefficients of tau in Q72."""
     nodes, inverse = _interpolation(EXP2_DEGREE - 1)
-    row = _coefficients(lambda t: (mpf(2) ** (t / EXP2_ENTRIES) - 1) / t, nodes, inverse)
+    slopes = [(mpf(2) ** (t / EXP2_ENTRIES) - 1) / t if t else log(2) / EXP2_ENTRIES for t in nodes]
+    row = list(inverse * matrix(slopes))
     return [_integer(c * mpf(2) ** (72 + i)) for i, c in enumerate(row, start=1)]
 
 

@@ -15,11 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from riskproof.errors import DomainError, OverflowMoneyError, UnitError
-from riskproof.risk.kernel.engine import CALL, PUT, curve_rows, elementary_rows, state_rows
-from riskproof.risk.kernel.fixed import EXP2, LN, LN_POWERS, MILLS
-from riskproof.risk.kernel.grid import LINEAR, Grid, prepare, risk_entries, square_roots
-from riskproof.units import INT64_MAX, INT64_MIN, PRICE_EXPONENT, PRICE_ONE, RATIO_ONE, SECONDS_PER_DAY, SECONDS_PER_YEAR
-from riskproof.units import round_half_even
+from riskproof.risk.kernel.engine import CALL, PUT, elementary_rows, state_rows
+from riskproof.risk.kernel.grid import LINEAR, Grid, prepare, risk_entries
+from riskproof.units import (
+    INT64_MAX,
+    INT64_MIN,
+    PRICE_EXPONENT,
+    PRICE_ONE,
+    RATIO_ONE,
+    SECONDS_PER_DAY,
+    SECONDS_PER_YEAR,
+    round_half_even,
+)
 
 Int64 = npt.NDArray[np.int64]
 
@@ -110,9 +117,11 @@ def greeks(forward: Any, strike: Any, vol: Any, seconds: Any, rate: Any, is_call
     values = risk_entries(grid).base_value.tolist()
     _forward, logs, _ratio, discounts, roots, _vol, rows, _scales = prepare(grid).arguments
     states = np.zeros((len(values), 3), dtype=np.int64)
-    state_rows(logs[0] - rows[1], columns[2], roots[0], states, MILLS, EXP2)
+    state_rows(logs[:, 0] - rows[1], columns[2], np.ascontiguousarray(roots[:, 0]), states)
     out = np.zeros((5, len(values)), dtype=np.int64)
-    inputs = zip(*(c.tolist() for c in columns), discounts[0].tolist(), roots[0].tolist(), states.tolist(), strict=True)
+    inputs = zip(
+        *(c.tolist() for c in columns), discounts[:, 0].tolist(), roots[:, 0].tolist(), states.tolist(), strict=True
+    )
     for n, (f, k, _v, t, r, call, factor, h, (cdf, pdf, s)) in enumerate(inputs):
         if s == 0 and f == k:
             cdf = 1 << 60  # one half: at expiry and at the strike the derivative is that of the limit of small s
@@ -151,7 +160,7 @@ def _elementary(which: int, x: Any, name: str, low: int, high: int) -> Int64:
         what = f"{int(column[wrong[0]])} is outside the domain"
         raise DomainError(what, where=f"{name}[{wrong[0]}]", expected=f"{low} to {high}")
     out = np.zeros_like(column)
-    elementary_rows(which, column, out, MILLS, EXP2, LN, LN_POWERS)
+    elementary_rows(which, column, out)
     return out.reshape(shape)
 
 

@@ -31,4 +31,4 @@ MONEY_EXPONENT_MAX: Final = 15
 # Beyond |d1| = 75/8 the time value is below 2^-63 of the forward; beyond s = 22 no strike of the domain has |d1| < 75/8.
 CUT_EIGHTHS: Final = 75
 S_LIMIT: Final = 22
-MILLS_ROWS: Final = 784  # R is tabulated on [0, 12.25) in steps of 1/64; |d2| < 12.2 wherever |d1| <= 75/8
+MILLS_ROWS: Final = 1568  # R is tabulated on [0, 12.25) in steps of 1/128; |d2| < 12.2 wherever |d1| <= 75/8

@@ -8,11 +8,30 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+from numba import njit
+
 from riskproof.risk.kernel import tables
 from riskproof.risk.kernel.domain import CUT_EIGHTHS, S_LIMIT
-from riskproof.risk.kernel.fixed import EXP2, LN, LN_POWERS, MILLS, density, jit, ln, mills, power_of_two, reciprocal
+from riskproof.risk.kernel.fixed import density, inline, inner, ln, mills, power_of_two, reciprocal
 from riskproof.units import RATIO_ONE
-from riskproof.wide import bit_length, imul_add_shr, imul_hi, imul_low, imul_shr
+from riskproof.wide import (
+    bit_length,
+    imul_add_shr,
+    imul_hi,
+    imul_low,
+    imul_shr,
+    nmul_add_shr,
+    nmul_hi,
+    nmul_shr,
+    scalar,
+)
+
+# SHA-256 over what the kernels compile in from other files. numba looks at this file alone to decide whether a cached kernel is
+# current; a test keeps the digest true, so that whoever changes one of those files changes this one as well.
+COMPILED_IN: Final = ""
+
+entry: Final[Any] = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 
 _CUT = CUT_EIGHTHS << 55  # Q58
 _S_TOP = S_LIMIT << 37  # s / 2^21 in Q58
@@ -39,15 +58,15 @@ DELTA_ONE: Final = 3
 CASH: Final = 4
 
 
-@jit
+@inline
 def bound(s: int, a: int) -> int:
     """s * a in Q58 for s < 2; from there on its multiple of 2^-52 below, and at most 32, so that it fits."""
     if s < _TWO:
-        return imul_shr(s, a, 58)
-    return min(imul_hi(s, a), _CAP) << 6
+        return int(imul_shr(s, a, 58))
+    return int(min(imul_hi(s, a), _CAP) << 6)
 
 
-@jit
+@inline
 def spread(vol: int, root: int) -> tuple[int, int, int, int, int, int]:
     """What one volatility and one maturity fix: (s, 1/s, shift, x_low, x_high, half s^2), x and s in Q58.
 
@@ -65,76 +84,64 @@ def spread(vol: int, root: int) -> tuple[int, int, int, int, int, int]:
     return s, reciprocal(m), 2 + length, -low, high, square
 
 
-@jit
-def time_value(
-    forward: int, strike: int, x: int, spread_: tuple[int, int, int, int, int, int], mills_table: Any, exp2_table: Any
-) -> tuple[int, int]:
-    """Undiscounted option value less its intrinsic value, the same for call and put; in [0, min(F, K)]."""
-    s, inverse, shift, low, high, square = spread_
-    if x > high:
-        return (0 if x >= square else min(forward, strike)), 0
-    if x < low:
-        return 0, 0
-    q = imul_shr(x, inverse, shift)
-    d1, d2 = q + s, q - s
-    mantissa, n = density(abs(d1), exp2_table)
-    r1, r2 = mills(abs(d1), mills_table), mills(abs(d2), mills_table)
-    straddle = d1 >= 0 and d2 < 0
-    w = imul_hi(mantissa, r1 + r2 if straddle else abs(r1 - r2)) >> n
-    whole, fraction = imul_shr(forward, w, 61), imul_low(forward, w, 61) >> 1
-    if straddle:
-        whole = min(forward, strike) - whole - (1 if fraction > 0 else 0)
-        fraction = -fraction & _MASK60
-        if whole < 0:
-            return 0, 0
-    return whole, fraction
+@inline
+def time_value(forward: int, strike: int, mantissa: int, n: int, r1: int, r2: int, straddle: int) -> tuple[int, int]:
+    """Undiscounted option value less its intrinsic value inside the cut, the same for call and put; in [0, min(F, K)].
+
+    straddle is all ones if d1 >= 0 > d2, else zero: selection by masks, because no branch predictor can know.
+    """
+    g = r1 + ((r2 ^ ~straddle) + 1 + straddle)
+    w = nmul_hi(mantissa, abs(g)) >> n
+    whole, fraction = nmul_shr(forward, w, 61), imul_low(forward, w, 61) >> 1
+    whole = (min(forward, strike) & straddle) + (whole ^ straddle) + (1 & straddle & ((fraction - 1) >> 63))
+    fraction = ((fraction ^ straddle) - straddle) & _MASK60
+    positive = ~(whole >> 63)
+    return whole & positive, fraction & positive
 
 
-@jit
+@inline
 def scale(whole: int, fraction: int, factor: int) -> tuple[int, int]:
     """floor(value * factor) for a factor in Q60 below 4 and a value that is not negative."""
-    low = imul_low(whole, factor, 60) + imul_shr(fraction, factor, 60)
-    return imul_shr(whole, factor, 60) + (low >> 60), low & _MASK60
+    if factor == _ONE_Q60:
+        return whole, fraction
+    low = imul_low(whole, factor, 60) + nmul_shr(fraction, factor, 60)
+    return nmul_shr(whole, factor, 60) + (low >> 60), low & _MASK60
 
 
-@jit
-def money(whole: int, fraction: int, scale_: Any) -> tuple[int, bool]:
+@inline
+def money(whole: int, fraction: int, scale_: tuple[int, int, int, int, int, int, int, int]) -> tuple[int, bool]:
     """value * numerator / denominator to the nearest integer, ties to even; (0, False) if it may not fit 64 bits.
 
-    scale_ = [numerator, 2 * denominator, mantissa, exponent, limit] with numerator / denominator = mantissa / 2^exponent, rounded
-    down to 63 bits, and limit the greatest |whole| for which the result surely fits.
+    scale_ is a row of `grid.scale_row`. Up to its `small` twice the product fits one word, and one product by 1 / (2 denominator)
+    gives the quotient; beyond, numerator / denominator does. Both fall short by a few units at most, which the remainder settles.
     """
-    negative = whole < 0
-    if negative:
-        whole, fraction = (-whole - 1, (1 << 60) - fraction) if fraction > 0 else (-whole, 0)
-    if whole > int(scale_[4]):
+    numerator, double, limit, small, reciprocal_, shift, mantissa, exponent = scale_
+    sign = whole >> 63
+    whole = (whole ^ sign) + (1 & sign & ((fraction - 1) >> 63))
+    fraction = ((fraction ^ sign) - sign) & _MASK60
+    twice = nmul_shr(fraction, numerator, 59)
+    if whole <= small:
+        product = 2 * numerator * whole + twice
+        quotient = nmul_hi(product, reciprocal_) >> shift
+        rest = product - quotient * double
+    elif whole <= limit:
+        quotient = nmul_add_shr(whole, mantissa, nmul_shr(fraction, mantissa, 60), exponent)
+        rest = imul_shr(imul_shr(2 * numerator, whole, 0) + twice - imul_shr(quotient, double, 0), 1, 0)
+    else:
         return 0, False
-    numerator, double, mantissa = int(scale_[0]), int(scale_[1]), int(scale_[2])
-    quotient = imul_add_shr(whole, mantissa, imul_shr(fraction, mantissa, 60), int(scale_[3]))
-    twice = imul_shr(fraction, numerator, 59)
-    rest = imul_shr(imul_shr(2 * numerator, whole, 0) + twice - imul_shr(quotient, double, 0), 1, 0)
     while rest >= double:
         rest -= double
         quotient += 1
     half = double >> 1
-    sticky = imul_low(fraction, numerator, 59) != 0
-    if rest > half or (rest == half and (sticky or (quotient & 1) == 1)):
+    odd = quotient & 1
+    quotient += (half - rest) >> 63 & 1
+    if rest == half and (odd == 1 or imul_low(fraction, numerator, 59) != 0):
         quotient += 1
-    return (-quotient if negative else quotient), True
+    return (quotient ^ sign) - sign, True
 
 
-@jit
-def option_value(
-    call: bool, forward: int, strike: int, x: int, spread_: Any, mills_table: Any, exp2_table: Any
-) -> tuple[int, int]:
-    """Undiscounted option value: intrinsic value plus time value."""
-    whole, fraction = time_value(forward, strike, x, spread_, mills_table, exp2_table)
-    intrinsic = forward - strike if call else strike - forward
-    return max(intrinsic, 0) + whole, fraction
-
-
-@jit
-def discount(seconds: int, rate: int, exp2_table: Any) -> int:
+@inner
+def discount(seconds: int, rate: int) -> int:
     """exp(-rate T) in Q60; exactly one when rate or maturity is zero, never on the wrong side of one.
 
     The caller guarantees -rate T < 1.38, so that the factor is below 4.
@@ -144,30 +151,80 @@ def discount(seconds: int, rate: int, exp2_table: Any) -> int:
     years = imul_shr(seconds, _PER_SECOND, 29)  # log2(e) T / 10^12 in Q98
     if imul_shr(years, rate, 98) >= 60:
         return 0
-    factor = power_of_two(-imul_shr(years, rate, 40), exp2_table)
-    return min(factor, _ONE_Q60) if rate > 0 else max(factor, _ONE_Q60)
+    factor = power_of_two(-imul_shr(years, rate, 40))
+    return int(min(factor, _ONE_Q60) if rate > 0 else max(factor, _ONE_Q60))
 
 
-@jit
-def normal(d: int, mills_table: Any, exp2_table: Any) -> tuple[int, int]:
+@inline
+def normal(d: int) -> tuple[int, int]:
     """(N(d), phi(d)) in Q61 for |d| <= 75/8 in Q59; N(-d) = 1 - N(d) exactly."""
-    mantissa, n = density(abs(d), exp2_table)
-    tail = imul_hi(mantissa, mills(abs(d), mills_table)) >> n
+    mantissa, n = density(abs(d))
+    tail = nmul_hi(mantissa, mills(abs(d))) >> n
     return (_ONE_Q61 - tail if d >= 0 else tail), (mantissa >> (n + 3) if n < 61 else 0)
 
 
-@jit
-def curve_rows(prices: Any, seconds: Any, rates: Any, logs: Any, discounts: Any, ln_table: Any, powers: Any, exp2: Any) -> None:
-    """logs[n] = ln(prices[n]) where prices[n] > 0; discounts[t, c] = exp(-rates[c] T[t, c])."""
+@entry
+def curve_rows(prices: Any, seconds: Any, rates: Any, logs: Any, discounts: Any) -> None:
+    """logs[n] = ln(prices[n]) where prices[n] > 0; discounts[c, t] = exp(-rates[c] T[c, t])."""
     for n in range(prices.shape[0]):
         if int(prices[n]) > 0:
-            logs[n] = ln(int(prices[n]), ln_table, powers)
-    for t in range(seconds.shape[0]):
-        for c in range(seconds.shape[1]):
-            discounts[t, c] = discount(int(seconds[t, c]), int(rates[c]), exp2)
+            logs[n] = ln(int(prices[n]))
+    for c in range(seconds.shape[0]):
+        for t in range(seconds.shape[1]):
+            discounts[c, t] = discount(int(seconds[c, t]), int(rates[c]))
 
 
-@jit
+@inline
+def fill_option(
+    i: Any,
+    instruments: Any,
+    market: tuple[Any, ...],
+    groups: Any,
+    cell_p: Any,
+    values: tuple[Any, ...],
+    work: tuple[Any, ...],
+) -> None:
+    """Undiscounted values and factors of option i in every cell; short loops, so that cells overlap inside the processor.
+
+    The first loop sorts out cells beyond the cut; the other three run over the rest, listed in work.
+    """
+    forward, log_forward, ratio, discounts, root, vol = market
+    wholes, fractions, factors = values
+    index, first, second, mantissas, shifts, ratios = work
+    strike, log_strike, c = int(instruments[0, i]), int(instruments[1, i]), np.uint64(instruments[2, i])
+    call, inverse = int(instruments[3, i]) == CALL, int(instruments[4, i]) == 1
+    u: Any
+    active: Any = np.uint64(0)
+    for n in range(np.uint64(groups.shape[0])):
+        t = np.uint64(groups[n, 1])
+        s, reciprocal_, shift, low, high, square = spread(int(vol[i, np.uint64(groups[n, 0])]), int(root[c, t]))
+        factor = int(discounts[c, t])
+        for u in range(np.uint64(groups[n, 2]), np.uint64(groups[n, 3])):
+            p = np.uint64(cell_p[u])
+            price, x = scalar(int(forward[c, p])), int(log_forward[c, p]) - log_strike
+            intrinsic = price - strike if call else strike - price
+            beyond = -(int(x > high) & int(x < square))
+            wholes[u] = max(intrinsic, 0) + (min(price, strike) & beyond)
+            fractions[u] = 0
+            factors[u] = ratio[c, p] if inverse else factor
+            q = imul_shr(x, reciprocal_, shift)
+            index[active], first[active], second[active] = u, q + s, q - s
+            active += np.uint64(int(x <= high) & int(x >= low))
+    for k in range(active):
+        mantissas[k], shifts[k] = density(abs(scalar(int(first[k]))))
+    for k in range(active):
+        d1, d2 = scalar(int(first[k])), scalar(int(second[k]))
+        ratios[k], first[k], second[k] = mills(abs(d1)), mills(abs(d2)), (d1 ^ d2) >> 63
+    for k in range(active):
+        u = np.uint64(index[k])
+        price = int(forward[c, np.uint64(cell_p[u])])
+        r1, r2, straddle = scalar(int(ratios[k])), int(first[k]), int(second[k])
+        whole, fraction = time_value(price, strike, int(mantissas[k]), int(shifts[k]), r1, r2, straddle)
+        wholes[u] = int(wholes[u]) + whole
+        fractions[u] = fraction
+
+
+@entry
 def price_range(
     begin: int,
     end: int,
@@ -179,64 +236,54 @@ def price_range(
     vol: Any,
     instruments: Any,
     scales: Any,
-    cells: Any,
+    groups: Any,
+    cell_p: Any,
     base: Any,
     entries: Any,
-    mills_table: Any,
-    exp2_table: Any,
 ) -> int:
-    """Fill base[i] and entries[:, i] for begin <= i < end; -1, or the first i * (U + 1) + u that overflows (u = U: the base value).
+    """Fill base[i] and entries[u, i] for begin <= i < end; -1, or the first i * U + u that overflows (u = 0: the base value).
 
-    forward, log_forward, ratio [P, C]; discounts, root [T', C]; vol [V, I]; cells [U, 3] = (p, v, t), sorted so that equal (v, t) are
-    neighbours; entries [U, I]; instruments [6, I] = strike, ln strike, curve, kind, inverse, row of scales; scales [N, 5] as in `money`.
+    forward, log_forward, ratio [C, P]; discounts, root [C, T']; vol [I, V]; entries [U, I], zero on entry. Cell u has price state
+    cell_p[u]; groups [G, 4] = (v, t, first u, last u + 1) cover the cells, and cell 0 is the base state.
+    instruments [6, I] = strike, ln strike, curve, kind, inverse, row of scales; scales [N, 8] as in `money`.
     """
-    count = cells.shape[0]
-    for i in range(begin, end):
-        strike, log_strike = int(instruments[0, i]), int(instruments[1, i])
-        c, kind, inverse = int(instruments[2, i]), int(instruments[3, i]), int(instruments[4, i]) == 1
-        scale_ = scales[int(instruments[5, i])]
-        option = kind == CALL or kind == PUT
-        if kind == ABSENT or (inverse and not option):
+    count = cell_p.shape[0]
+    wholes, fractions, factors = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    index, first, second = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+    mantissas, shifts, ratios = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    market, values = (forward, log_forward, ratio, discounts, root, vol), (wholes, fractions, factors)
+    work = (index, first, second, mantissas, shifts, ratios)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        c, kind, r = np.uint64(instruments[2, i]), int(instruments[3, i]), np.uint64(instruments[5, i])
+        if kind in (CALL, PUT):
+            fill_option(i, instruments, market, groups, cell_p, values, work)
+        elif kind == ABSENT or int(instruments[4, i]) == 1:
             continue
-        whole0, fraction0 = int(forward[0, c]), 0
-        if option:
-            spread_ = spread(int(vol[0, i]), int(root[0, c]))
-            x = int(log_forward[0, c]) - log_strike
-            whole0, fraction0 = option_value(kind == CALL, whole0, strike, x, spread_, mills_table, exp2_table)
-            factor = int(ratio[0, c]) if inverse else int(discounts[0, c])
-            whole0, fraction0 = scale(whole0, fraction0, factor)
+        else:
+            for u in range(np.uint64(count)):
+                wholes[u], fractions[u], factors[u] = forward[c, np.uint64(cell_p[u])], 0, _ONE_Q60
+        numerator, double, limit, small = int(scales[r, 0]), int(scales[r, 1]), int(scales[r, 2]), int(scales[r, 3])
+        inverse_double, shift = int(scales[r, 4]), int(scales[r, 5])
+        scale_ = (numerator, double, limit, small, inverse_double, shift, int(scales[r, 6]), int(scales[r, 7]))
+        whole0, fraction0 = scale(int(wholes[0]), int(fractions[0]), int(factors[0]))
         if kind != DELTA_ONE:
             amount, fits = money(whole0, fraction0, scale_)
             if not fits:
-                return i * (count + 1) + count
+                return int(int(i) * count)
             base[i] = amount
-        spread_ = (0, 0, 0, 1, 0, 0)
-        v, t = -1, -1
-        for u in range(count):
-            p = int(cells[u, 0])
-            whole, fraction = int(forward[p, c]), 0
-            if option:
-                if int(cells[u, 1]) != v or int(cells[u, 2]) != t:
-                    v, t = int(cells[u, 1]), int(cells[u, 2])
-                    spread_ = spread(int(vol[v, i]), int(root[t, c]))
-                x = int(log_forward[p, c]) - log_strike
-                whole, fraction = option_value(kind == CALL, whole, strike, x, spread_, mills_table, exp2_table)
-                factor = int(ratio[p, c]) if inverse else int(discounts[t, c])
-                whole, fraction = scale(whole, fraction, factor)
+        for u in range(np.uint64(1), np.uint64(count)):
+            whole, fraction = scale(scalar(int(wholes[u])), int(fractions[u]), int(factors[u]))
             fraction -= fraction0
-            whole -= whole0
-            if fraction < 0:
-                fraction += _ONE_Q60
-                whole -= 1
-            amount, fits = money(whole, fraction, scale_)
+            whole += (fraction >> 63) - whole0
+            amount, fits = money(whole, fraction & _MASK60, scale_)
             if not fits:
-                return i * (count + 1) + u
+                return int(int(i) * count + int(u))
             entries[u, i] = amount
     return -1
 
 
-@jit
-def state_rows(x: Any, vol: Any, root: Any, out: Any, mills_table: Any, exp2_table: Any) -> None:
+@entry
+def state_rows(x: Any, vol: Any, root: Any, out: Any) -> None:
     """out[n] = (N(d1) in Q61, phi(d1) in Q61, s in Q58) for x[n] = ln(F / K) in Q58; s = 0 beyond its limit."""
     for n in range(x.shape[0]):
         s, inverse, shift, low, high, _square = spread(int(vol[n]), int(root[n]))
@@ -245,26 +292,26 @@ def state_rows(x: Any, vol: Any, root: Any, out: Any, mills_table: Any, exp2_tab
             cdf = _ONE_Q61
         elif int(x[n]) >= low:
             d1 = imul_shr(int(x[n]), inverse, shift) + s
-            cdf, pdf = normal(d1, mills_table, exp2_table)
+            cdf, pdf = normal(d1)
         out[n, 0], out[n, 1], out[n, 2] = cdf, pdf, s
 
 
-@jit
-def elementary_rows(which: int, x: Any, out: Any, mills_table: Any, exp2_table: Any, ln_table: Any, powers: Any) -> None:
+@entry
+def elementary_rows(which: int, x: Any, out: Any) -> None:
     """N (which = 0), phi (1) and exp (2) of x in 1e-12, in 1e-18; ln (3) of x in 1e-9, in 1e-15; each to the nearest."""
     for n in range(x.shape[0]):
         a = int(x[n])
         if which == 3:
-            out[n] = imul_add_shr(ln(a, ln_table, powers), 10**15, 1 << 57, 58)
+            out[n] = imul_add_shr(ln(a), 10**15, 1 << 57, 58)
         elif which == 2:
             power = 0
             if a > -_EXP_CUT:
-                power = power_of_two(imul_shr(a, _PER_1E12, 44), exp2_table)
+                power = power_of_two(imul_shr(a, _PER_1E12, 44))
                 power = min(power, _ONE_Q60) if a < 0 else max(power, _ONE_Q60) if a > 0 else _ONE_Q60
             out[n] = imul_add_shr(power, _E18, 1 << 59, 60)
         elif abs(a) > _D_CUT:
             out[n] = _E18 if a > 0 and which == 0 else 0
         else:
-            tail, pdf = normal(-imul_shr(abs(a), _D_SCALE, 43), mills_table, exp2_table)
+            tail, pdf = normal(-imul_shr(abs(a), _D_SCALE, 43))
             rounded = imul_add_shr(tail if which == 0 else pdf, _E18, 1 << 60, 61)
             out[n] = _E18 - rounded if a > 0 and which == 0 else rounded

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from riskproof.errors import DomainError, OverflowMoneyError, UnitError
 from riskproof.risk.kernel import domain as d
 from riskproof.risk.kernel.engine import ABSENT, CALL, CASH, DELTA_ONE, PUT, curve_rows, price_range
-from riskproof.risk.kernel.fixed import EXP2, LN, LN_POWERS, MILLS
 from riskproof.units import INT64_MAX, INT64_MIN, RATIO_ONE, SECONDS_PER_YEAR, round_half_even
 
 __all__ = ["ABSENT", "CALL", "CASH", "DELTA_ONE", "INVERSE", "LINEAR", "PUT", "Grid", "RiskEntries", "risk_entries"]
@@ -169,10 +168,15 @@ def _check_domain(g: Grid) -> None:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the compiled loop reads; shapes as in `engine.price_range`. `cell_of` [S] is each scenario's row of the cells."""
+    """What the compiled loop reads, shapes as in `engine.price_range`.
+
+    arguments: forward ... scales; groups, cell_p: the distinct (p, v, t) of the scenarios and the base state, which is cell 0;
+    cell_of [S]: each scenario's cell.
+    """
 
     arguments: tuple[Any, ...]
-    cells: Int64
+    groups: Int64
+    cell_p: Int64
     cell_of: Any
 
 
@@ -184,51 +188,68 @@ def square_roots(seconds: Int64) -> Int64:
     return np.array(roots, dtype=np.int64)[index.reshape(seconds.shape)]
 
 
-def scale_row(unit: int, money_exponent: int) -> tuple[int, int, int, int, int]:
-    """The row of `engine.money` that turns a value of one coin in 1e-9 into money of one unit."""
+def scale_row(unit: int, money_exponent: int) -> tuple[int, ...]:
+    """The row of `engine.money` that turns a value of one coin in 1e-9 into money of one unit.
+
+    numerator / denominator = unit 10^m / 10^18 in lowest terms. The row: numerator, 2 denominator, the greatest |whole| whose
+    result surely fits 64 bits, the greatest for which 2 numerator (whole + 1) < 2^63, then 1 / (2 denominator) =
+    reciprocal / 2^(64 + shift) and numerator / denominator = mantissa / 2^exponent, both rounded down to 62 or 63 bits.
+    """
     numerator, denominator = unit * 10**money_exponent, 10**18
     common = math.gcd(numerator, denominator)
     numerator, denominator = numerator // common, denominator // common
+    limit = ((2**63 - 8) * denominator - 1) // numerator - 1
+    double = 2 * denominator
+    shift = double.bit_length() - 3
+    small = (2**62 - 1) // numerator - 1 if shift >= 0 else -1
+    reciprocal = (1 << (64 + shift)) // double if shift >= 0 else 0
     exponent = 62 + denominator.bit_length() - numerator.bit_length()
     mantissa = (numerator << exponent) // denominator
     if mantissa >> 63:
         exponent -= 1
         mantissa = (numerator << exponent) // denominator
-    limit = ((2**63 - 8) * denominator - 1) // numerator - 1
-    return numerator, 2 * denominator, mantissa, exponent, min(limit, 2**62)
+    return numerator, double, min(limit, 2**62), small, reciprocal, shift, mantissa, exponent
 
 
 def _ratios(g: Grid) -> Int64:
-    """W / F of the curves with inverse options, Q60, to the nearest; zero elsewhere."""
-    ratio = np.zeros_like(g.forward)
+    """W / F [C, P] of the curves with inverse options, Q60, to the nearest; zero elsewhere."""
+    ratio = np.zeros(g.forward.shape[::-1], dtype=np.int64)
     used = np.unique(g.curve[(g.payoff == INVERSE) & ((g.kind == CALL) | (g.kind == PUT))])
-    for p in range(g.forward.shape[0]):
-        for c in used:
-            forward = int(g.forward[p, c])
-            ratio[p, c] = ((int(g.conversion[p, c]) << d.VALUE_BITS) + forward // 2) // forward
+    for c in used:
+        pairs = zip(g.forward[:, c].tolist(), g.conversion[:, c].tolist(), strict=True)
+        ratio[c] = [((conversion << d.VALUE_BITS) + forward // 2) // forward for forward, conversion in pairs]
     return ratio
 
 
 def prepare(g: Grid) -> Prepared:
     """Logarithms, roots, discount factors and scales of a grid: everything that is shared between its cells."""
-    prices, volatilities, times = g.forward.shape[0], g.vol.shape[0], g.seconds.shape[0]
-    forward, curves = np.array(g.forward), g.forward.shape[1]
-    logs, discounts = np.zeros(forward.size, dtype=np.int64), np.zeros((times, curves), dtype=np.int64)
-    curve_rows(forward.ravel(), np.array(g.seconds), np.array(g.rate), logs, discounts, LN, LN_POWERS, EXP2)
+    prices, volatilities = g.forward.shape[0], g.vol.shape[0]
+    forward, seconds, vol = (np.array(a.T, order="C") for a in (g.forward, g.seconds, g.vol))
+    logs, discounts = np.zeros(forward.size, dtype=np.int64), np.zeros_like(seconds)
+    curve_rows(forward.ravel(), seconds, np.array(g.rate), logs, discounts)
     log_strike, none = np.zeros_like(g.strike), np.zeros((0, 0), dtype=np.int64)
-    curve_rows(np.array(g.strike), none, none[0:0].ravel(), log_strike, none, LN, LN_POWERS, EXP2)
+    curve_rows(np.array(g.strike), none, none.ravel(), log_strike, none)
     units, scale_index = np.unique(g.unit, return_inverse=True)
-    scales = np.array([scale_row(max(int(u), 1), g.money_exponent) for u in units], dtype=np.int64).reshape(-1, 5)
+    scales = np.array([scale_row(max(int(u), 1), g.money_exponent) for u in units], dtype=np.int64).reshape(-1, 8)
     rows = (g.strike, log_strike, g.curve, g.kind, g.payoff, scale_index)
-    code = (g.scenario_t * volatilities + g.scenario_v) * prices + g.scenario_p
-    cells, cell_of = np.unique(code, return_inverse=True)
-    by_volatility, p = np.divmod(cells, prices)
-    t, v = np.divmod(by_volatility, volatilities)
+    instruments = np.array(rows, dtype=np.int64).reshape(6, g.strike.size)
     arguments = (
-        *(forward, logs.reshape(forward.shape), _ratios(g), discounts, square_roots(g.seconds)),
-        *(np.array(g.vol), np.array(rows, dtype=np.int64).reshape(6, g.strike.size), scales),
+        forward,
+        logs.reshape(forward.shape),
+        _ratios(g),
+        discounts,
+        square_roots(seconds),
+        vol,
+        instruments,
+        scales,
     )
-    return Prepared(arguments, np.ascontiguousarray(np.stack([p, v, t], axis=1)), cell_of)
+
+    code = (g.scenario_t * volatilities + g.scenario_v) * prices + g.scenario_p
+    cells, cell_of = np.unique(np.concatenate([[0], code]), return_inverse=True)
+    pairs, starts = np.unique(cells // prices, return_index=True)
+    t, v = np.divmod(pairs, volatilities)
+    groups = np.stack([v, t, starts, np.append(starts[1:], cells.size)], axis=1).astype(np.int64)
+    return Prepared(arguments, np.ascontiguousarray(groups), cells % prices, cell_of[1:])
 
 
 def inverse_contract_entry(notional: int, start: int, end: int, conversion: int, money_exponent: int) -> int:
@@ -236,25 +257,25 @@ def inverse_contract_entry(notional: int, start: int, end: int, conversion: int,
     return round_half_even(notional * conversion * (end - start) * 10**money_exponent, start * end * 10**9)
 
 
-def _fill_inverse_contracts(g: Grid, cells: Int64, entries: Int64) -> None:
+def _fill_inverse_contracts(g: Grid, cell_p: Int64, entries: Int64) -> tuple[int, int] | None:
+    """Entries of inverse delta-one contracts; (instrument, cell) of the first that does not fit 64 bits."""
     for i in np.flatnonzero((g.kind == DELTA_ONE) & (g.payoff == INVERSE)):
         c, unit = g.curve[i], int(g.unit[i])
-        by_price: dict[int, int] = {}
-        for u, p in enumerate(cells[:, 0].tolist()):
-            if p not in by_price:
-                states = int(g.forward[0, c]), int(g.forward[p, c]), int(g.conversion[p, c])
-                by_price[p] = inverse_contract_entry(unit, *states, g.money_exponent)
-            if not INT64_MIN <= by_price[p] <= INT64_MAX:
-                raise _overflow(g, int(i), u, cells)
-            entries[u, i] = by_price[p]
+        start = int(g.forward[0, c])
+        states = zip(g.forward[:, c].tolist(), g.conversion[:, c].tolist(), strict=True)
+        amounts = [inverse_contract_entry(unit, start, end, conversion, g.money_exponent) for end, conversion in states]
+        for u, p in enumerate(cell_p):
+            if not INT64_MIN <= amounts[p] <= INT64_MAX:
+                return int(i), u
+            entries[u, i] = amounts[p]
+    return None
 
 
-def _overflow(g: Grid, i: int, u: int, cells: Int64) -> OverflowMoneyError:
+def _overflow(g: Grid, i: int, u: int, prepared: Prepared) -> OverflowMoneyError:
     expected = f"at most 2^63 in units of 1e-{g.money_exponent}"
-    if u == len(cells):
+    if u == 0:
         return OverflowMoneyError("value of one unit does not fit 64 bits", where=f"instrument {i}", expected=expected)
-    named = (g.scenario_p == cells[u, 0]) & (g.scenario_v == cells[u, 1]) & (g.scenario_t == cells[u, 2])
-    where = f"instrument {i}, scenario {int(np.argmax(named))}"
+    where = f"instrument {i}, scenario {int(np.argmax(prepared.cell_of == u))}"
     return OverflowMoneyError("P&L of one unit does not fit 64 bits", where=where, expected=expected)
 
 
@@ -266,10 +287,10 @@ def risk_entries(grid: Grid, threads: int = 1) -> RiskEntries:
     """
     prepared, count = prepare(grid), grid.strike.size
     base = np.zeros(count, dtype=np.int64)
-    entries = np.zeros((len(prepared.cells), count), dtype=np.int64)
+    entries = np.zeros((len(prepared.cell_p), count), dtype=np.int64)
 
     def run(bounds: tuple[int, int]) -> int:
-        return int(price_range(*bounds, *prepared.arguments, prepared.cells, base, entries, MILLS, EXP2))
+        return int(price_range(*bounds, *prepared.arguments, prepared.groups, prepared.cell_p, base, entries))
 
     parts = max(1, min(threads, count))
     bounds = [(count * n // parts, count * (n + 1) // parts) for n in range(parts)]
@@ -280,7 +301,8 @@ def risk_entries(grid: Grid, threads: int = 1) -> RiskEntries:
             failures = list(pool.map(run, bounds))
     first = min((f for f in failures if f >= 0), default=-1)
     if first >= 0:
-        i, u = divmod(first, len(prepared.cells) + 1)
-        raise _overflow(grid, i, u, prepared.cells)
-    _fill_inverse_contracts(grid, prepared.cells, entries)
+        raise _overflow(grid, *divmod(first, len(prepared.cell_p)), prepared)
+    contract = _fill_inverse_contracts(grid, prepared.cell_p, entries)
+    if contract is not None:
+        raise _overflow(grid, *contract, prepared)
     return RiskEntries(np.ascontiguousarray(entries[prepared.cell_of]), base)

@@ -19,4 +19,4 @@ LN: Final[tuple[int, ...]] = tuple(_DOCUMENT["ln"])  # [256] Q62: -ln(LN_RECIPRO
 LN_RECIPROCALS: Final[tuple[int, ...]] = tuple(_DOCUMENT["ln_reciprocals"])  # [256] Q17
 LN_POLYNOMIAL: Final[tuple[int, ...]] = tuple(_DOCUMENT["ln_polynomial"])  # [6] Q62 in 2^7 r: ln(1 + r) / r
 LN_POWERS: Final[tuple[int, ...]] = tuple(_DOCUMENT["ln_powers"])  # [63] Q62: L ln 2 - 9 ln 10
-MILLS: Final[tuple[tuple[int, ...], ...]] = tuple(tuple(row) for row in _DOCUMENT["mills"])  # [784][7] Q61 in tau
+MILLS: Final[tuple[tuple[int, ...], ...]] = tuple(tuple(row) for row in _DOCUMENT["mills"])  # [1568][6] Q61 in tau

@@ -56,8 +56,8 @@ def density(z: int) -> tuple[int, int]:
 
 def mills(z: int) -> int:
     """R(z) = (1 - N(z)) / phi(z) in Q61, 0 <= z < 12.25 in Q59; t counts down from the right end of the interval."""
-    k, t = divmod(z, 1 << 53)
-    return horner(tables.MILLS[k], (1 << 63) - 1 - (t << 10))
+    k, t = divmod(z, 1 << 52)
+    return horner(tables.MILLS[k], (1 << 63) - 1 - (t << 11))
 
 
 def normal(d: int) -> tuple[int, int]:
