@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against a named reference in the same run. `make bench` runs them all; README.md records results."""
