@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from riskproof import units
 from riskproof.errors import ModelError, OverflowMoneyError, PortfolioError, UnitError
 from riskproof.risk import accumulate
-from riskproof.risk.arrays import RiskArray
+from riskproof.risk.arrays import UNPRICED, RiskArray
 from riskproof.risk.margin import exact_pnl, exact_sum, margin_micros, micros_fraction, scaled_down, worst_scenario
 from riskproof.risk.model import RiskModel
 
@@ -26,13 +26,6 @@ Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Bool = npt.NDArray[np.bool_]
 Book = tuple[Int64, Int32 | Int64, Int64]  # pointers, indices, lots
-
-_REFUSALS: Final = {
-    accumulate.BAD_INDEX: ("no such instrument", "an index of the risk array"),
-    accumulate.BAD_ORDER: ("indices are not ascending, or one is twice", "each instrument once, sorted by index"),
-    accumulate.UNPRICED_HOLDING: ("the snapshot does not price a holding", "instruments with a quote, or expired"),
-    accumulate.ZERO_LOTS: ("a position of zero lots", "zero positions left out"),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,41 +84,38 @@ def evaluate_batch(
     """
     if array.model_digest != model.digest:
         raise ModelError("the risk array was computed under another model", where="array", expected=model.name)
-    _check_layout(pointers, indices, lots)
-    accounts = len(pointers) - 1
-    kinds_and_charges = np.zeros((2, accounts), dtype=np.int64)
-    worst, pnl = np.zeros(accounts, dtype=np.int32), np.zeros((2, accounts), dtype=np.int64)
+    _check_layout(array, pointers, indices, lots)
     instruments: Any = np.ascontiguousarray(indices)
     book: Book = np.ascontiguousarray(pointers), instruments, np.ascontiguousarray(lots)
+    accounts = len(pointers) - 1
+    kinds, buffers, worst = np.zeros(accounts, np.int8), np.zeros(accounts, np.int64), np.zeros(accounts, np.int32)
+    pnl = np.zeros((2, accounts), dtype=np.int64)
+    charges = np.where(array.status == UNPRICED, -1, array.buffer)
+    limit = min((units.INT64_MAX - 1) // max(1, int(array.bounds.max(initial=0))), accumulate.LIMIT_MAX)
 
     def run(begin: int, end: int) -> int:
-        checks = array.status, array.bounds, array.buffer
-        wrong = int(accumulate.classify(begin, end, *book, *checks, kinds_and_charges))
-        if wrong < 0:
-            kinds = kinds_and_charges[0]
-            accumulate.worst_fast(begin, end, *book, array.rows, kinds, worst, pnl)
-            if (kinds[begin:end] == accumulate.WIDE).any():
-                accumulate.worst_wide(begin, end, *book, array.rows, kinds, worst, pnl)
-        return wrong
+        wrong = accumulate.worst_fast(begin, end, *book, array.rows, charges, limit, kinds, worst, pnl, buffers)
+        if wrong < 0 and (kinds[begin:end] == accumulate.WIDE).any():
+            wrong = accumulate.worst_wide(begin, end, *book, array.rows, charges, kinds, worst, pnl)
+        return int(wrong)
 
     refused = [wrong for wrong in _split(run, pointers, threads) if wrong >= 0]
     if refused:
-        raise _refusal(min(refused), pointers)
-    kinds, charges = kinds_and_charges
+        raise _refusal(array, _positions(book, min(refused)), min(refused))
     for a in np.flatnonzero(kinds == accumulate.BEYOND).tolist():
         exact = exact_pnl(array.rows, _positions(book, a))
         worst[a] = worst_scenario(exact)
         pnl[:, a] = _words(exact[worst[a]], a)
-    return _reported(array, model, book, kinds == accumulate.FAST, charges, worst, pnl)
+    return _reported(array, model, book, kinds == accumulate.FAST, buffers, worst, pnl)
 
 
 def _reported(
-    array: RiskArray, model: RiskModel, book: Book, fast: Bool, charges: Int64, worst: Int32, pnl: Int64
+    array: RiskArray, model: RiskModel, book: Book, fast: Bool, buffers: Int64, worst: Int32, pnl: Int64
 ) -> BatchRisk:
     """Round everything once: FAST accounts in int64 where products fit, the others in Python integers."""
-    # The worst P&L of a FAST account is pnl[1] alone and its requirement fits int64: that is what `classify` proved.
+    # The worst P&L of a FAST account is pnl[1] alone and its requirement fits int64: that is what the limit proves.
     worst_pnl = np.where(fast, pnl[1], 0)
-    requirement = np.maximum(-worst_pnl, 0) + charges
+    requirement = np.maximum(-worst_pnl, 0) + buffers
     exponent = array.pnl_exponent
     micros, fits = scaled_down(worst_pnl, micros_fraction(exponent, units.RATIO_ONE))
     initial, fits_initial = scaled_down(-requirement, micros_fraction(exponent, model.initial_factor))
@@ -166,24 +156,41 @@ def _split(run: Callable[[int, int], int], pointers: Int64, threads: int) -> lis
         return list(pool.map(lambda part: run(*part), bounds))
 
 
-def _check_layout(pointers: Int64, indices: Int32 | Int64, lots: Int64) -> None:
-    for name, array, allowed in (
+def _check_layout(array: RiskArray, pointers: Int64, indices: Int32 | Int64, lots: Int64) -> None:
+    for name, given, allowed in (
         ("pointers", pointers, ("int64",)),
         ("indices", indices, ("int32", "int64")),
         ("lots", lots, ("int64",)),
     ):
-        if array.ndim != 1 or array.dtype.name not in allowed:
-            raise UnitError(f"{array.ndim} axes of {array.dtype}", where=name, expected=f"one axis of {allowed[0]}")
+        if given.ndim != 1 or given.dtype.name not in allowed:
+            raise UnitError(f"{given.ndim} axes of {given.dtype}", where=name, expected=f"one axis of {allowed[0]}")
     if len(indices) != len(lots):
         raise UnitError(f"{len(lots)} lots", where="lots", expected=f"{len(indices)}, one for each index")
     if len(pointers) == 0 or pointers[0] != 0 or pointers[-1] != len(lots) or (pointers[1:] < pointers[:-1]).any():
         raise UnitError(
             "pointers do not cover the positions in order", where="pointers", expected=f"0 up to {len(lots)}"
         )
+    count = len(array.status)
+    if indices.min(initial=0) < 0 or indices.max(initial=-1) >= count:
+        k = int(np.argmax((indices < 0) | (indices >= count)))
+        account = int(np.searchsorted(pointers, k, side="right")) - 1
+        raise PortfolioError(
+            f"no instrument at index {int(indices[k])}", where=f"account {account}", expected=f"0 to {count - 1}"
+        )
 
 
-def _refusal(wrong: int, pointers: Int64) -> PortfolioError:
-    position, code = divmod(wrong, 8)
-    account = int(np.searchsorted(pointers, position, side="right")) - 1
-    what, expected = _REFUSALS[code]
-    return PortfolioError(what, where=f"account {account}, row {position - int(pointers[account])}", expected=expected)
+def _refusal(array: RiskArray, positions: list[tuple[int, int]], account: int) -> PortfolioError:
+    """What is wrong with the first wrong position of a book."""
+    last = -1
+    for row, (index, lots) in enumerate(positions):
+        where = f"account {account}, row {row}"
+        if index <= last:
+            return PortfolioError("not sorted by index, or an index twice", where=where, expected="ascending indices")
+        if lots == 0:
+            return PortfolioError("a position of zero lots", where=where, expected="zero positions left out")
+        if array.status[index] == UNPRICED:
+            return PortfolioError(
+                f"the snapshot does not price instrument {index}", where=where, expected="a snapshot that quotes it"
+            )
+        last = index
+    raise AssertionError("nothing is wrong with this book")
