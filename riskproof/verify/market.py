@@ -1,0 +1,146 @@
+"""Checks 10 to 15: with the market file, everything public is recomputed.
+
+10  registry: digest, size, instrument tree, column size, numeraire
+11  snapshot: digest and time
+12  risk model: the one given, or the shipped one of that name
+13  risk array: recomputed by the kernel, digest equal to the last integer
+14  every instrument of a retired column has expired
+15  the scenarios disclosed are the model's, the worst one is the worst, the margins cover its loss
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from riskproof import units
+from riskproof.attest.payload import Attestation
+from riskproof.attest.registry_tree import registry_tree
+from riskproof.errors import InputError, ModelError
+from riskproof.market.marketfile import Market
+from riskproof.risk.arrays import RiskArray, compute_array
+from riskproof.risk.model import RiskModel, load_model
+from riskproof.verify.protocol import CheckFailedError, Run
+from riskproof.verify.verdict import Check
+
+
+@dataclass(frozen=True)
+class MarketContext:
+    """What the market checks computed, for the checks of an opening."""
+
+    market: Market
+    model: RiskModel
+    array: RiskArray
+
+
+def check_registry(run: Run, statement: Attestation, data: bytes) -> Market:
+    """Checks 10 and 11."""
+    market = Market.from_bytes(data)
+    registry, snapshot = market.registry, market.snapshot
+    # check 10
+    for what, stated, given in (
+        ("digest", statement.registry_digest.hex(), registry.digest.hex()),
+        ("size", statement.registry_size, len(registry)),
+        ("instrument tree", statement.registry_root.hex(), registry_tree(registry).root.hex()),
+        ("column size", statement.columns.size, registry.column_size),
+        ("numeraire", statement.numeraire, registry.numeraire),
+    ):
+        run.require(Check.REGISTRY, stated == given, f"registry {what}: attested {stated}, given {given}")
+    run.passed(Check.REGISTRY)
+    # check 11
+    for what, stated, given in (
+        ("digest", statement.snapshot_digest.hex(), snapshot.digest.hex()),
+        ("time", statement.snapshot_time, snapshot.time),
+    ):
+        run.require(Check.SNAPSHOT, stated == given, f"snapshot {what}: attested {stated}, given {given}")
+    run.passed(Check.SNAPSHOT)
+    return market
+
+
+def check_market(run: Run, statement: Attestation, data: bytes, model_data: bytes | None) -> MarketContext:
+    """Checks 10 to 15."""
+    market = check_registry(run, statement, data)
+    model = _check_model(run, statement, model_data)
+    # check 13
+    try:
+        array = compute_array(market, model)
+    except InputError as error:
+        raise CheckFailedError(Check.ARRAY, f"the risk array cannot be computed: {error}") from None
+    run.require(
+        Check.ARRAY,
+        statement.kernel == array.kernel,
+        f"computed by kernel {statement.kernel!r}, this one is {array.kernel!r}",
+    )
+    run.require(
+        Check.ARRAY,
+        statement.array_digest == array.digest,
+        f"risk array: attested {statement.array_digest.hex()}, recomputed {array.digest.hex()}",
+    )
+    run.passed(Check.ARRAY)
+    # check 14
+    size = statement.columns.size
+    for j in statement.columns.retired:
+        for instrument in market.registry.instruments[j * size : (j + 1) * size]:
+            run.require(
+                Check.RETIRED_COLUMNS,
+                market.snapshot.is_expired(instrument),
+                f"column {j} is retired, and {instrument.name} has not expired",
+            )
+    run.passed(Check.RETIRED_COLUMNS)
+    _check_scenarios(run, statement, model)
+    return MarketContext(market, model, array)
+
+
+def _check_model(run: Run, statement: Attestation, data: bytes | None) -> RiskModel:
+    # check 12
+    if data is not None:
+        model = RiskModel.from_bytes(data)
+    else:
+        try:
+            model = load_model(statement.model_name)
+        except ModelError as error:
+            raise CheckFailedError(Check.MODEL, f"{error.what}: give its file") from None
+    run.require(
+        Check.MODEL,
+        (statement.model_name, statement.model_digest) == (model.name, model.digest),
+        f"risk model: attested {statement.model_name} {statement.model_digest.hex()}, "
+        f"{'given' if data is not None else 'shipped'} {model.name} {model.digest.hex()}",
+    )
+    run.passed(Check.MODEL)
+    return model
+
+
+def _check_scenarios(run: Run, statement: Attestation, model: RiskModel) -> None:
+    # check 15
+    disclosed, ids = statement.disclosed, [s.id for s in model.scenarios]
+    if disclosed.worst_scenario is not None:
+        run.require(
+            Check.DISCLOSED_SCENARIOS,
+            disclosed.worst_scenario in ids,
+            f"no scenario {disclosed.worst_scenario!r} in {model.name}",
+        )
+    if disclosed.pnl_micros is not None and disclosed.worst_scenario is not None:
+        pnl = disclosed.pnl_micros
+        run.require(
+            Check.DISCLOSED_SCENARIOS,
+            len(pnl) == len(ids),
+            f"{len(pnl)} P&Ls for the {len(ids)} scenarios of {model.name}",
+        )
+        worst = pnl[ids.index(disclosed.worst_scenario)]
+        run.require(
+            Check.DISCLOSED_SCENARIOS,
+            worst == min(pnl),
+            f"{disclosed.worst_scenario} is disclosed as the worst scenario, and another one is worse",
+        )
+        grid, initial, maintenance = disclosed.margin
+        # The exact P&L is below worst + step, whatever was rounded, so the exact worst loss is above this.
+        least_loss = max(0, -(worst + grid.step_at(worst)))
+        for margin, factor, name in (
+            (initial, model.initial_factor, "initial"),
+            (maintenance, model.maintenance_factor, "maintenance"),
+        ):
+            run.require(
+                Check.DISCLOSED_SCENARIOS,
+                margin * units.RATIO_ONE >= least_loss * factor,
+                f"the disclosed {name} margin does not cover the disclosed worst loss",
+            )
+    run.passed(Check.DISCLOSED_SCENARIOS)
