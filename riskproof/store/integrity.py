@@ -17,7 +17,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from riskproof import encoding
 from riskproof.errors import RiskproofError, StoreCorruptError
+from riskproof.market.registry import Registry
 from riskproof.store import accounts, attestations, markets
 from riskproof.store.database import Database
 from riskproof.store.records import GENESIS, Finding, opening_digest, trade_digest
@@ -42,7 +44,9 @@ def findings(database: Database) -> list[Finding]:
     return found[:MAX_FINDINGS]
 
 
-def lost(database: Database, trades_told: Iterable[ToldTrade], attestations_told: Iterable[ToldAttestation]) -> list[Finding]:
+def lost(
+    database: Database, trades_told: Iterable[ToldTrade], attestations_told: Iterable[ToldAttestation]
+) -> list[Finding]:
     """Answers that clients got and the ledger does not have as they were given; empty if nothing was lost."""
     found: list[Finding] = []
     trade = sa.select(trades.c.position_version).join_from(
@@ -69,7 +73,6 @@ def lost(database: Database, trades_told: Iterable[ToldTrade], attestations_told
 
 def _all(connection: Connection) -> Iterator[Finding]:
     yield from _documents(connection)
-    yield from _registry_chain(connection)
     yield from _positions(connection)
     yield from _attestations(connection)
 
@@ -79,6 +82,7 @@ def _rows(connection: Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterabl
 
 
 def _documents(connection: Connection) -> Iterator[Finding]:
+    latest: Registry | None = None
     for table in (registries, snapshots, models):
         query = sa.select(table.c.number, table.c.digest, table.c.size, table.c.document).order_by(table.c.number)
         for expected, row in enumerate(_rows(connection, query), start=1):
@@ -87,29 +91,19 @@ def _documents(connection: Connection) -> Iterator[Finding]:
                 yield Finding(f"{table.name} {number}", f"number {expected} is missing")
                 break
             try:
-                markets.checked_document(table.name, row)
-            except StoreCorruptError as error:
+                document = markets.checked_document(table.name, row)
+                if table is registries:
+                    registry = Registry.from_document(encoding.parse_canonical(document, "registry"))
+                    if latest is not None:
+                        registry.check_extends(latest)
+                    latest = registry
+            except RiskproofError as error:
                 yield Finding(f"{table.name} {number}", error.what)
     query = sa.select(account_table.c.number).order_by(account_table.c.number)
     for expected, (number,) in enumerate(_rows(connection, query), start=1):
         if number != expected:
             yield Finding(f"accounts {number}", f"number {expected} is missing")
             break
-
-
-def _registry_chain(connection: Connection) -> Iterator[Finding]:
-    previous = None
-    for number, digest in connection.execute(
-        sa.select(registries.c.number, registries.c.digest).order_by("number")
-    ).all():
-        try:
-            registry = markets.registry_by_digest(connection, digest)
-            if previous is not None:
-                registry.check_extends(previous)
-        except RiskproofError as error:
-            yield Finding(f"registries {number}", error.what)
-            return
-        previous = registry
 
 
 def _positions(connection: Connection) -> Iterator[Finding]:

@@ -194,7 +194,7 @@ class Ledger:
         self, account_id: str, trade_id: str, changes: Sequence[Change], recorded_at: int
     ) -> TradeReceipt:
         """`submit_trades`, and wait."""
-        return self.submit_trades(account_id, trade_id, changes, recorded_at).result()
+        return self._writer.wait(self.submit_trades(account_id, trade_id, changes, recorded_at))
 
     def positions(self, account_id: str) -> tuple[int, Portfolio]:
         """(position version, book) of an account, as of one instant."""
@@ -236,7 +236,7 @@ class Ledger:
         self, account_id: str, request_id: str, build: Builder, *, request_digest: bytes | None = None
     ) -> StoredAttestation:
         """`submit_attestation`, and wait."""
-        return self.submit_attestation(account_id, request_id, build, request_digest=request_digest).result()
+        return self._writer.wait(self.submit_attestation(account_id, request_id, build, request_digest=request_digest))
 
     def attestation(self, account_id: str, sequence: int) -> StoredAttestation:
         """An account's attestation by its number."""

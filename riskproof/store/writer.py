@@ -71,9 +71,13 @@ class Writer:
 
     def run(self, lock: str, work: Work[T]) -> T:
         """Submit and wait."""
+        return self.wait(self.submit(lock, work))
+
+    def wait(self, future: Future[T]) -> T:
+        """The future's result. An operation may not wait for another one: it would wait for ever."""
         if threading.current_thread() is self._thread:
             raise AssertionError("an operation of the writer thread waits for the writer thread")
-        return self.submit(lock, work).result()
+        return future.result()
 
     def close(self) -> None:
         """Refuse new operations, finish those that wait, end the thread."""
