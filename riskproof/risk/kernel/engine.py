@@ -29,7 +29,7 @@ from riskproof.wide import (
 
 # SHA-256 over what the kernels compile in from other files. numba looks at this file alone to decide whether a cached kernel is
 # current; a test keeps the digest true, so that whoever changes one of those files changes this one as well.
-COMPILED_IN: Final = ""
+COMPILED_IN: Final = "66a230b69844b2bd03f7e8a4e8c2d4e19200af1c1dd202159124aa124a5eaa1d"
 
 entry: Final[Any] = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 
@@ -40,6 +40,7 @@ _X_MAX = (1 << 63) - 1
 _X_MIN = -(1 << 63)
 _CAP = (1 << 57) - 1
 _MASK60 = (1 << 60) - 1
+_MASK63 = (1 << 63) - 1
 _MASK59 = (1 << 59) - 1
 
 _ONE_Q60 = 1 << 60
@@ -149,9 +150,7 @@ def discount(seconds: int, rate: int) -> int:
     if rate == 0 or seconds <= 0:
         return _ONE_Q60
     years = imul_shr(seconds, _PER_SECOND, 29)  # log2(e) T / 10^12 in Q98
-    if imul_shr(years, rate, 98) >= 60:
-        return 0
-    factor = power_of_two(-imul_shr(years, rate, 40))
+    factor = power_of_two(imul_shr(years, -rate, 98), imul_shr(years, -rate, 35) & _MASK63)
     return int(min(factor, _ONE_Q60) if rate > 0 else max(factor, _ONE_Q60))
 
 
@@ -306,7 +305,7 @@ def elementary_rows(which: int, x: Any, out: Any) -> None:
         elif which == 2:
             power = 0
             if a > -_EXP_CUT:
-                power = power_of_two(imul_shr(a, _PER_1E12, 44))
+                power = power_of_two(imul_shr(a, _PER_1E12, 102), imul_shr(a, _PER_1E12, 39) & _MASK63)
                 power = min(power, _ONE_Q60) if a < 0 else max(power, _ONE_Q60) if a > 0 else _ONE_Q60
             out[n] = imul_add_shr(power, _E18, 1 << 59, 60)
         elif abs(a) > _D_CUT:

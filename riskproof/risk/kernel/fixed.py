@@ -29,7 +29,6 @@ _L0, _L1, _L2, _L3, _L4, _L5 = tables.LN_POLYNOMIAL
 _COLUMN = tuple(np.uint64(n) for n in range(6))
 _MASK52 = (1 << 52) - 1
 _MASK53 = (1 << 53) - 1
-_MASK58 = (1 << 58) - 1
 _MASK63 = (1 << 63) - 1
 
 # Compiled into their callers and never cached on their own, so that only engine.py decides whether a cached kernel is current.
@@ -104,8 +103,8 @@ def reciprocal(m: int) -> int:
 
 
 @inner
-def power_of_two(u: int) -> int:
-    """2^u in Q60 for u in Q58, -63 <= u < 2."""
-    whole = u >> 58
-    mantissa = exp2_mantissa((u & _MASK58) << 5)
-    return int(nmul_shr(mantissa, _TWO_ROOT_TWO_PI, 64 - whole))
+def power_of_two(whole: int, fraction: int) -> int:
+    """2^(whole + fraction) in Q60 for -62 <= whole < 2 and a fraction in Q63; zero below."""
+    if whole < -62:
+        return 0
+    return int(nmul_shr(exp2_mantissa(fraction), _TWO_ROOT_TWO_PI, 64 - whole))

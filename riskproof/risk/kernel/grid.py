@@ -283,7 +283,7 @@ def risk_entries(grid: Grid, threads: int = 1) -> RiskEntries:
     """P&L of one long unit of every instrument in every scenario, and base values; the result does not depend on `threads`.
 
     Raises:
-        OverflowMoneyError: a number does not fit 64 bits; names the instrument and the first such scenario.
+        OverflowMoneyError: a number does not fit 64 bits; names the first such instrument and one scenario.
     """
     prepared, count = prepare(grid), grid.strike.size
     base = np.zeros(count, dtype=np.int64)

@@ -77,16 +77,14 @@ def discount(seconds: int, rate: int) -> int:
     if rate == 0 or seconds <= 0:
         return ONE
     years = (seconds * tables.LOG2_E_PER_SECOND) >> 29  # log2(e) T / 10^12 in Q98
-    if (years * rate) >> 98 >= 60:
-        return 0
-    factor = power_of_two(-((years * rate) >> 40))
+    whole, fraction = divmod(-years * rate, 1 << 98)
+    factor = power_of_two(whole, fraction >> 35)
     return min(factor, ONE) if rate > 0 else max(factor, ONE)
 
 
-def power_of_two(u: int) -> int:
-    """2^u in Q60, u in Q58."""
-    whole, fraction = divmod(u, 1 << 58)
-    return (exp2_mantissa(fraction << 5) * tables.TWO_ROOT_TWO_PI) >> (64 - whole)
+def power_of_two(whole: int, fraction: int) -> int:
+    """2^(whole + fraction) in Q60, the fraction in Q63; zero below 2^-62."""
+    return (exp2_mantissa(fraction) * tables.TWO_ROOT_TWO_PI) >> (64 - whole) if whole >= -62 else 0
 
 
 def deviates(x: int, s: int) -> tuple[int, int]:
