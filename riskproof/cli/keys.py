@@ -20,7 +20,9 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--out", "directory", required=True, type=click.Path(path_type=Path), help="Folder to make; it must not exist.")
+@click.option(
+    "--out", "directory", required=True, type=click.Path(path_type=Path), help="Folder to make; it must not exist."
+)
 @click.option("--venue", default="venue", show_default=True, help="Name of the venue that will sign with the key.")
 @reports_errors
 def new(directory: Path, venue: str) -> None:

@@ -52,8 +52,16 @@ def market() -> None:
 @market.command()
 @click.option("--out", required=True, type=FILE, help="Market file to write.")
 @click.option("--seed", default=1, show_default=True, help="Another seed is another market.")
-@click.option("--time", "time", type=int, help="The snapshot's instant, seconds since the epoch [default: a fixed one].")
-@click.option("--book", "books", multiple=True, metavar="NAME=FILE", help="Also write a sample book, such as market-maker-a=book.csv.")
+@click.option(
+    "--time", "time", type=int, help="The snapshot's instant, seconds since the epoch [default: a fixed one]."
+)
+@click.option(
+    "--book",
+    "books",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Also write a sample book, such as market-maker-a=book.csv.",
+)
 @reports_errors
 def sample(out: Path, seed: int, time: int | None, books: tuple[str, ...]) -> None:
     """Generate a market: SVI smiles on BTC and ETH, perpetuals, dated futures. The same seed gives the same bytes."""
@@ -101,7 +109,12 @@ def deribit(files: tuple[Path, ...], out: Path, previous: Path | None, time: str
 
 @market.command()
 @click.argument("file", type=FILE)
-@click.option("--tolerance", default="0.0001", show_default=True, help="Largest model error that counts as agreement, in the settlement currency.")
+@click.option(
+    "--tolerance",
+    default="0.0001",
+    show_default=True,
+    help="Largest model error that counts as agreement, in the settlement currency.",
+)
 @json_option
 @reports_errors
 def check(file: Path, tolerance: str, as_json: bool) -> None:

@@ -21,7 +21,9 @@ MARKET = click.option("--market", "market_file", required=True, type=FILE, help=
 PORTFOLIO = click.option(
     "--portfolio", "book_file", required=True, type=FILE, help="Book: CSV with the header instrument,quantity."
 )
-MODEL = click.option("--model", "model_name", default="crypto-pm", show_default=True, help="Shipped model or a model file.")
+MODEL = click.option(
+    "--model", "model_name", default="crypto-pm", show_default=True, help="Shipped model or a model file."
+)
 
 
 def resolve_model(name: str) -> RiskModel:

@@ -11,9 +11,11 @@ import click
 
 from riskproof.cli.files import read_bytes
 from riskproof.cli.market import FILE
-from riskproof.cli.output import emit_json, json_option, progress, reports_errors
+from riskproof.cli.output import emit_json, json_option, money, progress, reports_errors
+from riskproof.units import format_time
 
 if TYPE_CHECKING:
+    from riskproof.attest.payload import Attestation
     from riskproof.verify import Verdict
 
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2}
@@ -25,6 +27,7 @@ EXIT = {"valid": 0, "invalid": 1, "malformed": 2}
 @click.option("--attestation", type=FILE, help="The attestation that FILE, a disclosure, belongs to.")
 @click.option("--audience", help="Who you are: an attestation made for somebody else is invalid.")
 @click.option("--nonce", help="The nonce that you asked for.")
+@click.option("--venue", help="The venue that must have signed [default: any venue of the key set].")
 @click.option("--market", type=FILE, help="Market file: digests are compared, the risk array is recomputed.")
 @click.option("--model", type=FILE, help="Model file, if the model is not one that ships.")
 @click.option("--opening", type=FILE, help="Opening (for auditors): roots, columns, P&L and margin are recomputed.")
@@ -38,6 +41,7 @@ def verify(
     attestation: Path | None,
     audience: str | None,
     nonce: str | None,
+    venue: str | None,
     market: Path | None,
     model: Path | None,
     opening: Path | None,
@@ -58,7 +62,6 @@ def verify(
     from riskproof.verify import verify_attestation, verify_disclosure
 
     at = int(time.time()) if now is None else now
-    ages = {} if max_snapshot_age is None else {"max_snapshot_age": max_snapshot_age}
     with progress("recomputing; the first time on a machine this compiles the kernel ..."):
         if attestation is not None:
             verdict = verify_disclosure(
@@ -69,7 +72,8 @@ def verify(
                 audience=audience,
                 nonce=nonce,
                 market=_optional(market),
-                **ages,
+                max_snapshot_age=max_snapshot_age,
+                venue=venue,
             )
         else:
             verdict = verify_attestation(
@@ -81,7 +85,8 @@ def verify(
                 market=_optional(market),
                 model=_optional(model),
                 opening=_optional(opening),
-                **ages,
+                max_snapshot_age=max_snapshot_age,
+                venue=venue,
             )
     if as_json:
         emit_json(verdict.to_document())
@@ -95,10 +100,35 @@ def _optional(path: Path | None) -> bytes | None:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """A verdict in words: the outcome, what was checked, what was not."""
-    lines = [f"{verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")]
+    """A verdict in words: the outcome, what was said, what was checked, what was not."""
+    lines = [verdict.outcome.value + (f": {verdict.reason}" if verdict.reason else "")]
+    if verdict.outcome.value == "valid" and verdict.attestation is not None:
+        lines += statement_lines(verdict.attestation)
+    lines += [
+        f"  proved: lots {p.lots} of {p.instrument.name} (registry index {p.index}) are in the committed book"
+        for p in verdict.positions
+    ]
     lines += [f"  [{check.number:>2}] {check.name}" for check in verdict.checks]
     if verdict.failed_check is not None:
-        lines.append(f"  [{verdict.failed_check:>2}] FAILED")
+        lines.append(f"  [{verdict.failed_check:>2}] FAILED: {verdict.check}")
     lines += [f"  note: {note}" for note in verdict.notes]
     return "\n".join(lines)
+
+
+def statement_lines(statement: Attestation) -> list[str]:
+    """What an attestation says, for people."""
+    disclosed = statement.disclosed
+    lines = [
+        f"  {statement.venue} says, at {format_time(statement.issued_at)} and until {format_time(statement.expires_at)}"
+        + (f", to {statement.audience}" if statement.audience else ""),
+        f"  of a book over {statement.registry_size} instruments under {statement.model_name}"
+        + f" at the prices of {format_time(statement.snapshot_time)}",
+    ]
+    if disclosed.grid is None:
+        return [*lines, "  nothing of its risk (policy none)"]
+    _, initial, maintenance = disclosed.margin
+    lines.append(
+        f"  initial margin {money(initial)}, maintenance margin {money(maintenance)} {statement.numeraire} (rounded up), "
+        f"worst scenario {disclosed.worst_scenario}"
+    )
+    return lines

@@ -1,0 +1,193 @@
+"""`riskproof attest` and `riskproof disclose`: what a venue signs, and what a holder opens."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
+from riskproof.cli.market import FILE, load_market
+from riskproof.cli.output import compiling, reports_errors
+from riskproof.cli.risk import MARKET, MODEL, PORTFOLIO, resolve_model
+from riskproof.errors import AttestationError
+
+if TYPE_CHECKING:
+    from riskproof.attest.grid import Grid
+    from riskproof.attest.opening import Opening
+
+STALE_SECONDS = 3600
+
+
+@click.command()
+@MARKET
+@PORTFOLIO
+@MODEL
+@click.option("--account", required=True, help="The venue's name of the account; only its salted digest is signed.")
+@click.option(
+    "--key", "keys", required=True, multiple=True, type=FILE, help="Key folder (riskproof keys new); may be repeated."
+)
+@click.option("--out", required=True, type=FILE, help="Attestation to write: for anyone.")
+@click.option(
+    "--opening", "opening_file", required=True, type=FILE, help="Opening to write: SECRET, for the account holder."
+)
+@click.option(
+    "--disclose",
+    "policy",
+    type=click.Choice(["none", "margin", "array"]),
+    default="margin",
+    show_default=True,
+    help="What the attestation reveals.",
+)
+@click.option(
+    "--digits",
+    type=int,
+    help="Disclose amounts with this many significant digits, rounded against the account [default: 2].",
+)
+@click.option(
+    "--step",
+    help="Disclose multiples of this amount instead, such as 1000 or 0.000001 (exact: reveals equations in the lots).",
+)
+@click.option("--audience", help="Whom it is for; nobody else should accept it.")
+@click.option("--nonce", help="What the audience asked to see in it.")
+@click.option("--ttl", type=int, default=3600, show_default=True, help="Seconds until it expires.")
+@click.option("--issued-at", type=int, help="Time of issue, seconds since the epoch [default: the clock].")
+@click.option("--max-snapshot-age", type=int, help="State, and enforce, the largest age of the snapshot in seconds.")
+@click.option(
+    "--previous", type=FILE, help="Opening of the account's attestation before this one: continues its chain."
+)
+@reports_errors
+def attest(
+    market_file: Path,
+    book_file: Path,
+    model_name: str,
+    account: str,
+    keys: tuple[Path, ...],
+    out: Path,
+    opening_file: Path,
+    policy: str,
+    digits: int | None,
+    step: str | None,
+    audience: str | None,
+    nonce: str | None,
+    ttl: int,
+    issued_at: int | None,
+    max_snapshot_age: int | None,
+    previous: Path | None,
+) -> None:
+    """Commit to a book, compute its risk, and sign an attestation of it.
+
+    A served venue keeps books, account secrets and the chain of attestations in its ledger (riskproof serve). This command has no
+    ledger: it makes a new account secret each time, and continues a chain only if you give it the previous opening.
+
+    \b
+    riskproof attest --market market.json --portfolio book.csv --account alice --key venue-key \\
+        --disclose margin --audience lender --out att.json --opening opening.json
+    """
+    from riskproof.attest.book import AccountSecret, CommittedBook, epoch_of
+    from riskproof.attest.build import AttestationRequest, build_attestation, retirable_columns
+    from riskproof.attest.keys import load_signing_key
+    from riskproof.attest.payload import GENESIS, Policy
+    from riskproof.market.portfolio import parse_book
+    from riskproof.risk.arrays import compute_array
+    from riskproof.risk.portfolio_risk import evaluate
+
+    if out.resolve() == opening_file.resolve():
+        raise AttestationError(
+            "the opening is secret and must not replace the attestation", where="--opening", expected="another file"
+        )
+    signing = [load_signing_key(path) for path in keys]
+    market = load_market(market_file)
+    model = resolve_model(model_name)
+    portfolio = parse_book(read_bytes(book_file), market.registry, str(book_file))
+    before = _previous(previous, account)
+    at = int(time.time()) if issued_at is None else issued_at
+    with compiling():
+        array = compute_array(market, model)
+        risk = evaluate(market, model, array, portfolio, with_greeks=False)
+        book = CommittedBook(market.registry, portfolio, AccountSecret.random(), epoch_of(at))
+        built = build_attestation(
+            AttestationRequest(
+                venue=signing[0].venue,
+                account_id=account,
+                book=book,
+                market=market,
+                model=model,
+                array=array,
+                risk=risk,
+                policy=Policy(policy),
+                grid=_grid(digits, step),
+                sequence=before.sequence + 1 if before else 1,
+                previous_digest=before.attestation_digest if before else GENESIS,
+                issued_at=at,
+                ttl=ttl,
+                audience=audience,
+                nonce=nonce,
+                max_snapshot_age=max_snapshot_age,
+                retired=retirable_columns(market, book),
+            ),
+            *signing,
+        )
+    # The secret file first: an attestation whose opening is lost cannot be used.
+    write_bytes(opening_file, built.opening, mode=PRIVATE)
+    write_bytes(out, built.attestation)
+    click.echo(f"{out}: attestation {built.digest.hex()}\n{opening_file}: its opening, SECRET, mode 0600", err=True)
+    if at - market.snapshot.time > STALE_SECONDS:
+        click.echo(
+            f"note: the snapshot is {at - market.snapshot.time} s older than the attestation; verifiers see that",
+            err=True,
+        )
+
+
+def _grid(digits: int | None, step: str | None) -> Grid:
+    from riskproof.attest.grid import COARSE, Grid
+    from riskproof.units import MICROS_EXPONENT, parse_decimal
+
+    if digits is None and step is None:
+        return COARSE
+    return Grid(digits, None if step is None else parse_decimal(step, MICROS_EXPONENT, "--step"))
+
+
+def _previous(path: Path | None, account: str) -> Opening | None:
+    from riskproof.attest.opening import Opening
+
+    if path is None:
+        return None
+    opening = Opening.from_bytes(read_bytes(path), str(path))
+    if opening.account_id != account:
+        raise AttestationError("the previous opening is another account's", where=str(path))
+    return opening
+
+
+@click.command()
+@click.option(
+    "--opening",
+    "opening_file",
+    required=True,
+    type=FILE,
+    help="Opening of the attestation (secret; it stays with you).",
+)
+@click.option("--instrument", "instruments", required=True, multiple=True, help="Instrument to open; may be repeated.")
+@click.option(
+    "--market", "market_file", type=FILE, help="Market file; needed only to show that an instrument is NOT held."
+)
+@click.option("--out", required=True, type=FILE, help="Disclosure to write.")
+@reports_errors
+def disclose(opening_file: Path, instruments: tuple[str, ...], market_file: Path | None, out: Path) -> None:
+    """Open single positions of an attestation; the rest of the book stays hidden.
+
+    \b
+    riskproof disclose --opening opening.json --instrument BTC-PERPETUAL --out d.json
+    riskproof verify d.json --attestation att.json --keys keys.json
+    """
+    from riskproof.attest.disclosure import disclose as open_positions
+    from riskproof.attest.opening import Opening
+
+    opening = Opening.from_bytes(read_bytes(opening_file), str(opening_file))
+    registry = load_market(market_file).registry if market_file else None
+    with compiling():
+        disclosure = open_positions(opening, instruments, registry)
+    write_bytes(out, disclosure.to_bytes())
+    click.echo(f"{out}: {len(disclosure.positions)} of the book's positions", err=True)

@@ -1,0 +1,128 @@
+"""Keys, attestations, verification and disclosure from the command line, as the README does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_support import Run, document
+
+
+@pytest.fixture
+def venue(run: Run) -> Run:
+    """A folder with a market, a book, a key and an attestation for `lender` with its opening."""
+    run("market", "sample", "--out", "market.json", "--book", "market-maker-a=book.csv")
+    run("keys", "new", "--out", "key", "--venue", "venue-a")
+    Path("keys.json").write_text(run("keys", "public", "key").stdout)
+    attest(run, "att.json", "opening.json", "--audience", "lender", "--nonce", "n1")
+    return run
+
+
+def attest(run: Run, out: str, opening: str, *more: str, code: int = 0) -> str:
+    files = ("--market", "market.json", "--portfolio", "book.csv", "--key", "key", "--out", out, "--opening", opening)
+    return run("attest", *files, "--account", "alice", *more, code=code).stderr
+
+
+FOR_LENDER = ("att.json", "--keys", "keys.json", "--audience", "lender", "--nonce", "n1")
+
+
+def test_valid_with_keys_with_market_and_with_opening(venue: Run) -> None:
+    assert document(venue("verify", *FOR_LENDER, "--json"))["outcome"] == "valid"
+    got = document(venue("verify", *FOR_LENDER, "--market", "market.json", "--json"))
+    assert 13 in [c["number"] for c in got["checks"]]
+    got = document(venue("verify", *FOR_LENDER, "--market", "market.json", "--opening", "opening.json", "--json"))
+    assert [c["number"] for c in got["checks"]][-6:] == [20, 21, 22, 23, 24, 25]
+    assert "venue-a says" in venue("verify", *FOR_LENDER).stdout
+
+
+def test_the_disclosed_margin_is_the_margin_rounded_up(venue: Run) -> None:
+    computed = document(venue("array", "--market", "market.json", "--portfolio", "book.csv", "--json"))
+    shown = document(venue("verify", *FOR_LENDER, "--json"))["attestation"]["disclosure"]
+    exact, coarse = computed["initial_margin_micros"], int(shown["initial_margin_micros"])
+    assert exact <= coarse <= exact * 11 // 10
+    assert coarse % 10 ** (len(str(coarse)) - 2) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "check"),
+    [
+        (("--audience", "someone-else", "--nonce", "n1"), 6),
+        (("--nonce", "n1"), 6),
+        (("--audience", "lender", "--nonce", "n2"), 7),
+        (("--audience", "lender"), 7),
+        (("--audience", "lender", "--nonce", "n1", "--now", "4000000000"), 5),
+        (("--audience", "lender", "--nonce", "n1", "--now", "1000000000"), 4),
+        (("--audience", "lender", "--nonce", "n1", "--venue", "venue-b"), 3),
+        (("--audience", "lender", "--nonce", "n1", "--max-snapshot-age", "60"), 8),
+    ],
+)
+def test_invalid_names_the_check_and_exits_1(venue: Run, more: tuple[str, ...], check: int) -> None:
+    got = document(venue("verify", "att.json", "--keys", "keys.json", *more, "--json", code=1))
+    assert (got["outcome"], got["failed_check"]) == ("invalid", check)
+    assert got["reason"]
+
+
+def test_another_venues_keys_do_not_verify(venue: Run) -> None:
+    venue("keys", "new", "--out", "other", "--venue", "venue-a")
+    Path("other.json").write_text(venue("keys", "public", "other").stdout)
+    got = document(venue("verify", "att.json", "--keys", "other.json", "--audience", "lender", "--json", code=1))
+    assert got["failed_check"] == 1
+
+
+def test_malformed_exits_2(venue: Run) -> None:
+    good = Path("att.json").read_bytes()
+    for mutation in (good[:-1], good + b"\n", b"", b"{}", json.dumps(json.loads(good)).encode()):
+        Path("bad.json").write_bytes(mutation)
+        got = document(venue("verify", "bad.json", "--keys", "keys.json", "--audience", "lender", "--json", code=2))
+        assert got["outcome"] == "malformed"
+
+
+def test_disclose_one_position(venue: Run) -> None:
+    venue("disclose", "--opening", "opening.json", "--instrument", "BTC-PERPETUAL", "--out", "d.json")
+    got = document(venue("verify", "d.json", "--attestation", *FOR_LENDER, "--json"))
+    assert got["positions"][0]["instrument"]["name"] == "BTC-PERPETUAL"
+    row = next(r for r in Path("book.csv").read_text().splitlines() if r.startswith("BTC-PERPETUAL,"))
+    assert int(got["positions"][0]["lots"]) == int(row.split(",")[1]) * 1000
+    altered = Path("d.json").read_text().replace(f'"lots":"{got["positions"][0]["lots"]}"', '"lots":"7"')
+    Path("d.json").write_text(altered)
+    got = document(venue("verify", "d.json", "--attestation", *FOR_LENDER, "--json", code=1))
+    assert got["failed_check"] == 32
+
+
+def test_disclose_that_nothing_is_held(venue: Run) -> None:
+    names = [i["name"] for i in json.loads(Path("market.json").read_bytes())["registry"]["instruments"]]
+    held = {r.split(",")[0] for r in Path("book.csv").read_text().splitlines()[1:]}
+    name = next(n for n in names if n not in held)
+    asked = ("disclose", "--opening", "opening.json", "--instrument", name, "--out", "d.json")
+    assert "no position in" in venue(*asked, code=2).stderr
+    venue(*asked, "--market", "market.json")
+    got = document(venue("verify", "d.json", "--attestation", *FOR_LENDER, "--json"))
+    assert got["positions"][0]["lots"] == "0"
+
+
+def test_a_chain_continues_from_the_previous_opening(venue: Run) -> None:
+    attest(venue, "att2.json", "opening2.json", "--previous", "opening.json")
+    first, second = (json.loads(Path(f).read_bytes()) for f in ("opening.json", "opening2.json"))
+    assert (first["sequence"], second["sequence"]) == ("1", "2") or (first["sequence"], second["sequence"]) == (1, 2)
+    assert second["previous_digest"] == first["attestation_digest"]
+
+
+def test_private_files_are_private(venue: Run) -> None:
+    assert Path("opening.json").stat().st_mode & 0o777 == 0o600
+    assert Path("key").stat().st_mode & 0o777 == 0o700
+    assert all(p.stat().st_mode & 0o077 == 0 for p in Path("key").iterdir() if p.suffix == ".pem")
+    next(p for p in Path("key").iterdir() if p.suffix == ".pem").chmod(0o644)
+    assert "lets others in" in attest(venue, "a.json", "o.json", code=2)
+    assert not Path("a.json").exists()
+    assert not Path("o.json").exists()
+
+
+def test_keys_are_never_overwritten(venue: Run) -> None:
+    assert "already exists" in venue("keys", "new", "--out", "key", code=2).stderr
+
+
+def test_the_opening_may_not_replace_the_attestation(venue: Run) -> None:
+    before = Path("att.json").read_bytes()
+    assert "must not replace" in attest(venue, "att.json", "att.json", code=2)
+    assert Path("att.json").read_bytes() == before
