@@ -89,8 +89,8 @@ class RiskArray:
     def bounds(self) -> Int64:
         """[I] int64: max_s |A[s, i]| + buffer[i], or 2^63 - 1 if that is larger; what one unit can add to any sum of the margin."""
         high, low = self.rows.max(axis=1, initial=0), self.rows.min(axis=1, initial=0)
-        # ~low = -low - 1 cannot wrap; the sum is below 2^64.
-        size = np.maximum(high.astype(np.uint64), (~low).astype(np.uint64) + (low < 0).astype(np.uint64))
+        # The size of -2^63 does not fit int64: ~low = -low - 1 does. The sums are below 2^64.
+        size = np.maximum(high.astype(np.uint64), np.where(low < 0, ~low, 0).astype(np.uint64) + (low < 0))
         bounds: Int64 = np.minimum(size + self.buffer.astype(np.uint64), np.uint64(units.INT64_MAX)).astype(np.int64)
         bounds.flags.writeable = False
         return bounds
