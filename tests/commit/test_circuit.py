@@ -95,7 +95,7 @@ def test_circuit_accepts_our_openings(compiled: Path, index: int) -> None:
         {"lots": str(2**63)},
         {"size": 7},
     ],
-    ids=lambda change: "-".join(change),
+    ids="-".join,
 )
 def test_circuit_refuses_a_changed_signal(compiled: Path, change: dict[str, Any]) -> None:
     assert not witness(compiled, opening_signals(7) | change)
