@@ -122,7 +122,7 @@ def statement_lines(statement: Attestation) -> list[str]:
         f"  {statement.venue} says, at {format_time(statement.issued_at)} and until {format_time(statement.expires_at)}"
         + (f", to {statement.audience}" if statement.audience else ""),
         f"  of a book over {statement.registry_size} instruments under {statement.model_name}"
-        + f" at the prices of {format_time(statement.snapshot_time)}",
+        f" at the prices of {format_time(statement.snapshot_time)}",
     ]
     if disclosed.grid is None:
         return [*lines, "  nothing of its risk (policy none)"]

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_support import Run, document
 
 from riskproof.cli import COMMANDS
-
-from cli_support import Run, document
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "market"
 
@@ -112,5 +111,7 @@ def test_importing_twice_and_a_later_chain_never_move_an_index(run: Run) -> None
 
 
 def test_the_command_line_starts_without_numpy() -> None:
-    code = "import sys; from riskproof.cli import main; print([m for m in ('numpy', 'numba', 'grpc') if m in sys.modules])"
+    code = (
+        "import sys; from riskproof.cli import main; print([m for m in ('numpy', 'numba', 'grpc') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
