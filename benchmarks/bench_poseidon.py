@@ -3,9 +3,9 @@
     npm install --prefix benchmarks        once, for the comparison
     python -m benchmarks.bench_poseidon [--seconds 2] [--json]
 
-"batch" is `poseidon_many` on 20,000 pairs, bytes checked, into and out of Montgomery form included; circomlibjs hashes
-pairs that are already field elements. Rounds of both alternate in one run; medians are compared. Without node or the package the comparison is
-left out, and said so.
+"batch" is `poseidon_many` on 20,000 pairs, range check and Montgomery form in and out included; circomlibjs hashes pairs that
+are already field elements. Rounds of both alternate in one run; medians are compared. Without node or the package the
+comparison is left out, and said so.
 """
 
 from __future__ import annotations

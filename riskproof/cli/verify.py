@@ -118,14 +118,14 @@ def verdict_text(verdict: Verdict) -> str:
 def statement_lines(statement: Attestation) -> list[str]:
     """What an attestation says, for people."""
     disclosed = statement.disclosed
+    interval = f"{format_time(statement.issued_at)}, until {format_time(statement.expires_at)}"
+    market = f"{statement.registry_size} instruments at the prices of {format_time(statement.snapshot_time)}"
     lines = [
-        f"  {statement.venue} says, at {format_time(statement.issued_at)} and until {format_time(statement.expires_at)}"
-        + (f", to {statement.audience}" if statement.audience else ""),
-        f"  of a book over {statement.registry_size} instruments under {statement.model_name}"
-        f" at the prices of {format_time(statement.snapshot_time)}",
+        f"  {statement.venue} says at {interval}" + (f", to {statement.audience}:" if statement.audience else ":"),
+        f"  a book over {market}, under {statement.model_name}, has",
     ]
     if disclosed.grid is None:
-        return [*lines, "  nothing of its risk (policy none)"]
+        return [*lines, "  a risk that is not disclosed (policy none)"]
     _, initial, maintenance = disclosed.margin
     lines.append(
         f"  initial margin {money(initial)}, maintenance margin {money(maintenance)} {statement.numeraire} (rounded up), "

@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from riskproof.errors import ConfigError, ConflictError, StoreCorruptError, StoreError
+from riskproof.errors import CapacityError, ConfigError, ConflictError, StoreCorruptError, StoreError
 from riskproof.store.schema import APPEND_ONLY, SCHEMA_VERSION, metadata, schema_versions
 
 BUSY_TIMEOUT_SECONDS: Final = 20.0
@@ -53,6 +53,7 @@ class Database:
             options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "max_overflow": READERS}
             self._readers = sa.create_engine(url, isolation_level="REPEATABLE READ", **options)
             self._writers = sa.create_engine(url, isolation_level="READ COMMITTED", **options)
+            event.listen(self._writers, "connect", _configure_postgres)
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -148,6 +149,10 @@ def translated(where: str) -> Iterator[None]:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
             raise StoreCorruptError(f"the ledger's file is damaged ({_reason(error)})", where=where) from None
         raise StoreError(f"the database failed ({_reason(error)}); nothing was acknowledged", where=where) from None
+    except sa.exc.TimeoutError:
+        raise CapacityError(
+            "every connection for reading is busy", where=where, expected=f"at most {2 * READERS} readers at a time"
+        ) from None
     except SQLAlchemyError as error:
         raise StoreError(f"the database failed ({type(error).__name__})", where=where) from None
 
@@ -238,6 +243,14 @@ def _sqlite_engine(path: Path, begin: str, *, read_only: bool) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _configure_postgres(connection: Any, _record: object) -> None:
+    """Whatever the server's defaults: COMMIT returns when the record is on disk, and nobody waits for a lock for ever."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = on")
+        cursor.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    connection.commit()
 
 
 def _set_wal(connection: sqlite3.Connection) -> None:

@@ -180,8 +180,8 @@ def test_a_cancelled_operation_never_runs(ledger: Ledger) -> None:
     assert ledger.append_attestation("alice", "s", builder("s")).sequence == 2
 
 
-def test_a_full_queue_refuses_and_recovers(path, tmp_path) -> None:
-    with Ledger.open(f"sqlite:///{path}", capacity=3) as ledger:
+def test_a_full_queue_refuses_and_recovers(url: str) -> None:
+    with Ledger.open(url, capacity=3) as ledger:
         ledger.open_account("alice")
         gate = Gate()
         futures = [ledger.submit_attestation("alice", "gate", gate)]
@@ -194,8 +194,8 @@ def test_a_full_queue_refuses_and_recovers(path, tmp_path) -> None:
         assert ledger.append_attestation("alice", "3", builder("3")).sequence == 5
 
 
-def test_closing_finishes_what_waits_and_refuses_the_rest(path) -> None:
-    ledger = Ledger.open(f"sqlite:///{path}")
+def test_closing_finishes_what_waits_and_refuses_the_rest(url: str) -> None:
+    ledger = Ledger.open(url)
     ledger.open_account("alice")
     gate = Gate()
     futures = [ledger.submit_attestation("alice", "gate", gate)]

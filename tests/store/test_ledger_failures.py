@@ -35,8 +35,8 @@ def test_a_file_open_to_others_is_refused(path: Path, mode: int) -> None:
         Ledger.open(url_of(path))
 
 
-def test_a_commit_is_on_disk_before_it_is_answered(ledger: Ledger) -> None:
-    with ledger._database.write(()) as connection:
+def test_a_commit_is_on_disk_before_it_is_answered(sqlite_ledger: Ledger) -> None:
+    with sqlite_ledger._database.write(()) as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -44,8 +44,8 @@ def test_a_commit_is_on_disk_before_it_is_answered(ledger: Ledger) -> None:
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 20_000}
 
 
-def test_readers_cannot_write(ledger: Ledger) -> None:
-    with pytest.raises(StoreError, match="SQLITE_READONLY"), ledger._database.read() as connection:
+def test_readers_cannot_write(sqlite_ledger: Ledger) -> None:
+    with pytest.raises(StoreError, match="SQLITE_READONLY"), sqlite_ledger._database.read() as connection:
         connection.exec_driver_sql("DELETE FROM positions")
 
 
@@ -53,7 +53,7 @@ def test_readers_cannot_write(ledger: Ledger) -> None:
     ("url", "message"),
     [
         ("", "not a database URL"),
-        ("ledger.db", "not a database URL"),
+        ("sqlite_ledger.db", "not a database URL"),
         ("sqlite://", "a ledger lives in a file"),
         ("sqlite:///:memory:", "a ledger lives in a file"),
         ("sqlite:///file:x?mode=memory&uri=true", "a ledger lives in a file"),
@@ -127,10 +127,10 @@ def test_a_full_disk_acknowledges_nothing_and_recovers(path: Path) -> None:
         assert [a.digest for a in ledger.list_attestations("a", 0, len(told))] == told
 
 
-def test_errors_do_not_carry_secrets(ledger: Ledger) -> None:
-    secret = ledger.account("alice").secret
+def test_errors_do_not_carry_secrets(sqlite_ledger: Ledger) -> None:
+    secret = sqlite_ledger.account("alice").secret
     with pytest.raises(StoreError) as caught:
-        ledger._writer.run(
+        sqlite_ledger._writer.run(
             "alice", lambda c: c.exec_driver_sql("INSERT INTO accounts VALUES (1, 'x', ?, 0)", (secret,))
         )
     text = "".join(traceback.format_exception(caught.value))
@@ -147,9 +147,9 @@ def test_errors_do_not_carry_secrets(ledger: Ledger) -> None:
         "INSERT OR REPLACE INTO {} SELECT * FROM {}",
     ],
 )
-def test_append_only_tables_refuse_changes(ledger: Ledger, statement: str) -> None:
-    ledger.record_trades("alice", "t", [(0, 1)], 1)
-    ledger.append_attestation("alice", "r", builder("r"))
+def test_append_only_tables_refuse_changes(sqlite_ledger: Ledger, statement: str) -> None:
+    sqlite_ledger.record_trades("alice", "t", [(0, 1)], 1)
+    sqlite_ledger.append_attestation("alice", "r", builder("r"))
     columns = {
         "schema_versions": "version",
         "registries": "number",
@@ -161,8 +161,8 @@ def test_append_only_tables_refuse_changes(ledger: Ledger, statement: str) -> No
     for table, column in columns.items():
         sql = statement.format(table, table) if "REPLACE" in statement else statement.format(table, column, column)
         with pytest.raises(StoreError, match="append-only"):
-            ledger._writer.run("alice", lambda c, sql=sql: c.exec_driver_sql(sql))
-    assert ledger.verify_integrity() == []
+            sqlite_ledger._writer.run("alice", lambda c, sql=sql: c.exec_driver_sql(sql))
+    assert sqlite_ledger.verify_integrity() == []
 
 
 def test_damaged_pages_are_found_and_never_served_as_sound(path: Path) -> None:

@@ -41,16 +41,16 @@ def wait_for(file: Path) -> None:
         time.sleep(0.002)
 
 
-def kill_often(path: Path, kills: int, seed: int) -> None:
+def kill_often(url: str, folder: Path, kills: int, seed: int) -> None:
     rng, told = random.Random(seed), Told()
-    url, accounts = url_of(path), 5
+    accounts = 5
     with Ledger.open(url) as ledger:
         ledger.put_registry(registry())
         ledger.open_accounts(f"account-{i}" for i in range(accounts))
     pending: list[tuple[str, str]] = []
     killed_while_busy = 0
     for run in range(kills):
-        acks = path.with_name(f"acks-{run}")
+        acks = folder / f"acks-{run}"
         worker = CONTEXT.Process(target=load, args=(url, str(acks), accounts, run, pending))
         worker.start()
         if rng.random() < 0.9:  # else killed while it starts
@@ -71,22 +71,22 @@ def kill_often(path: Path, kills: int, seed: int) -> None:
     assert max(Counter((a, n) for a, n, _ in told.attestations).values()) == 1
 
 
-def test_a_writer_killed_at_random_points_loses_and_repeats_nothing(path: Path) -> None:
-    kill_often(path, kills=120, seed=20260114)
+def test_a_writer_killed_at_random_points_loses_and_repeats_nothing(url: str, tmp_path: Path) -> None:
+    kill_often(url, tmp_path, kills=120, seed=20260114)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_a_writer_killed_for_long(path: Path, seed: int) -> None:
-    kill_often(path, kills=200, seed=seed)
+def test_a_writer_killed_for_long(path: Path, tmp_path: Path, seed: int) -> None:
+    kill_often(url_of(path), tmp_path, kills=200, seed=seed)
 
 
-def test_two_processes_share_one_ledger_without_gap_or_duplicate(path: Path) -> None:
-    url, told = url_of(path), Told()
+def test_two_processes_share_one_ledger_without_gap_or_duplicate(url: str, tmp_path: Path) -> None:
+    told = Told()
     with Ledger.open(url) as ledger:
         ledger.put_registry(registry())
         ledger.open_accounts(f"account-{i}" for i in range(3))
-    files = [path.with_name(f"acks-{run}") for run in range(2)]
+    files = [tmp_path / f"acks-{run}" for run in range(2)]
     workers = [CONTEXT.Process(target=load, args=(url, str(files[run]), 3, run, [], 60)) for run in range(2)]
     for worker in workers:
         worker.start()
@@ -99,8 +99,7 @@ def test_two_processes_share_one_ledger_without_gap_or_duplicate(path: Path) -> 
     check(url, told)
 
 
-def test_processes_that_open_a_new_ledger_at_once_make_one(path: Path) -> None:
-    url = url_of(path)
+def test_processes_that_open_a_new_ledger_at_once_make_one(url: str) -> None:
     workers = [CONTEXT.Process(target=open_and_claim, args=(url, f"account-{i}")) for i in range(4)]
     for worker in workers:
         worker.start()

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
-from ledger_support import TIME, registry, url_of
+from ledger_support import TIME, registry
 
 from riskproof import encoding
 from riskproof.errors import InputError, ModelError, NotFoundError, RegistryError, SnapshotError
@@ -18,8 +17,8 @@ def snapshot(time: int = TIME, count: int = 4) -> Snapshot:
     return Snapshot.build(book, time, "test", prices, [], {i.name: Quote(mark=10**12) for i in book.instruments})
 
 
-def test_an_empty_ledger_has_neither_registry_nor_snapshot(path: Path) -> None:
-    with Ledger.open(url_of(path)) as ledger:
+def test_an_empty_ledger_has_neither_registry_nor_snapshot(url: str) -> None:
+    with Ledger.open(url) as ledger:
         assert ledger.latest_registry() is None
         assert ledger.latest_snapshot() is None
         assert ledger.list_snapshots(10) == []
@@ -119,12 +118,12 @@ def test_pages_are_bounded(ledger: Ledger, limit: int) -> None:
             read(limit)
 
 
-def test_everything_is_there_after_reopening(path: Path) -> None:
-    with Ledger.open(url_of(path)) as ledger:
+def test_everything_is_there_after_reopening(url: str) -> None:
+    with Ledger.open(url) as ledger:
         ledger.put_registry(registry(4))
         ledger.put_snapshot(snapshot())
         account = ledger.open_account("alice")
-    with Ledger.open(url_of(path)) as ledger:
+    with Ledger.open(url) as ledger:
         assert ledger.latest_registry() == registry(4)
         assert ledger.latest_snapshot() == snapshot()
         assert ledger.account("alice") == account
