@@ -37,6 +37,17 @@ def test_numbers_never_pass_through_a_float() -> None:
     assert parse_summary(text.encode(), "s.json").rows[0].quoted_forward == 100_000_123_456_789
 
 
+def test_the_result_alone_is_read_too() -> None:
+    response = summary(*good_entries())
+    alone = json.dumps(json.loads(response)["result"]).encode()
+    assert parse_summary(alone, "s.json").rows == parse_summary(response, "s.json").rows
+
+
+def test_the_interest_rate_does_not_enter_a_premium_in_coin() -> None:
+    (row,) = parse_summary(summary(summary_entry(interest_rate=0.207)), "s.json").rows
+    assert row == parse_summary(summary(summary_entry()), "s.json").rows[0]
+
+
 def test_null_and_missing_are_the_same() -> None:
     entry = summary_entry(mark_price=None, mark_iv=None, bid_price=None)
     del entry["underlying_price"]
@@ -84,7 +95,12 @@ BAD_MEMBERS: list[tuple[dict[str, Any], type[InputError], str]] = [
     ({"bid_price": 0.05, "ask_price": 0.04}, SnapshotError, r"result\[0\]: bid above ask"),
     ({"underlying_price": 1e8}, SnapshotError, "price 100000000.0 is out of the kernel's domain"),
     ({"estimated_delivery_price": 1e300}, UnitError, "number out of any range"),
-    ({"interest_rate": 0.02}, ImportFormatError, r"interest_rate: interest rate 0\.02 \(expected 0"),
+    (
+        {"instrument_name": "BTC_USDC-27MAR26-100000-C", "interest_rate": 0.02},
+        ImportFormatError,
+        r"interest_rate: interest rate 0\.02 \(expected 0",
+    ),
+    ({"interest_rate": "0"}, ImportFormatError, "interest_rate: str in place of a number"),
     ({"creation_timestamp": 1.5}, ImportFormatError, "creation_timestamp: not a time in milliseconds"),
     ({"creation_timestamp": "x"}, ImportFormatError, "not a time in milliseconds"),
     ({"instrument_name": "BTC-32MAR26-100000-C"}, ImportFormatError, "no such day"),
@@ -109,7 +125,8 @@ def test_bad_responses() -> None:
         (good.replace(b"0.04", b"-Infinity"), EncodingError, "-Infinity is not JSON"),
         (good.replace(b'"last"', b'"mark_iv"'), EncodingError, "member name twice in one object"),
         (b"[" * 200_000, EncodingError, "nested too deeply|not JSON"),
-        (b"[]", ImportFormatError, "not an object"),
+        (b"7", ImportFormatError, "not an object"),
+        (b"[]", ImportFormatError, "no list of book summaries"),
         (b'{"result": {}}', ImportFormatError, "no list of book summaries"),
         (b'{"result": []}', ImportFormatError, "no list of book summaries"),
         (b'{"result": [7]}', ImportFormatError, r"s\.json: result\[0\]: not a book summary"),

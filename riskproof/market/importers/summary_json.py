@@ -1,4 +1,4 @@
-"""Deribit's `public/get_book_summary_by_currency`, the JSON-RPC response as received (docs/market.md).
+"""Deribit's `public/get_book_summary_by_currency`, the JSON-RPC response as received, or its `result` alone (docs/market.md).
 
 Members read of each entry of `result`: instrument_name, mark_price, mark_iv, underlying_price, estimated_delivery_price,
 interest_rate, bid_price, ask_price, creation_timestamp (milliseconds); of the response: usOut (microseconds), error. All others
@@ -22,7 +22,7 @@ from riskproof.errors import EncodingError, ImportFormatError, UnitError
 from riskproof.market.importers import rows
 from riskproof.market.importers.names import Contract, parse_name
 from riskproof.market.importers.rows import IndexPrice, Parsed, Row
-from riskproof.market.registry import Kind
+from riskproof.market.registry import Kind, Payoff
 
 # A future combo names its strategy and two expiries, an option combo its strategy, expiry and strikes; a spot pair has no dash.
 _LEFT_OUT: Final = re.compile(
@@ -47,8 +47,10 @@ def parse_summary(data: bytes, where: str) -> Parsed:
         UnitError, SnapshotError: a number that is wrong or out of its range.
     """
     document = _load(data, where)
+    if isinstance(document, list):
+        document = {"result": document}
     if not isinstance(document, dict):
-        raise ImportFormatError("not an object", where=where, expected="a JSON-RPC response")
+        raise ImportFormatError("not an object", where=where, expected="a JSON-RPC response, or its result")
     if "error" in document:
         raise ImportFormatError("the venue answered with an error", where=f"{where}: error", expected="a result")
     result = document.get("result")
@@ -135,9 +137,10 @@ def _row(contract: Contract, entry: dict[str, Any], at: str) -> Row:
     )
     rows.check_uncrossed(bid, ask, at)
     rate = _number(entry, "interest_rate", at)
-    if is_option and rate is not None and decimal.Decimal(rate) != 0:
+    # A premium in coin is undiscounted Black-76 over the forward, so the rate does not enter it.
+    if is_option and contract.payoff is Payoff.LINEAR and rate is not None and decimal.Decimal(rate) != 0:
         raise ImportFormatError(
-            f"interest rate {rate}", where=f"{at}.interest_rate", expected="0: the venue's marks are not discounted"
+            f"interest rate {rate}", where=f"{at}.interest_rate", expected="0: linear marks are not discounted"
         )
     forward, mark, iv = number["underlying_price"], number["mark_price"], number["mark_iv"]
     return Row(
