@@ -171,6 +171,7 @@ def test_damaged_pages_are_found_and_never_served_as_sound(path: Path) -> None:
         ledger.open_account("alice")
         told = [ledger.append_attestation("alice", str(n), builder(str(n), 3000)) for n in range(40)]
     whole = path.read_bytes()
+    assert len(whole) > 4096 * 60
     for at in range(4096 * 24, len(whole), 4096 * 3):
         path.write_bytes(whole[:at] + bytes(512) + whole[at + 512 :])
         try:

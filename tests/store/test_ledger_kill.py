@@ -36,7 +36,7 @@ def probe(account: str):
 
 def wait_for(file: Path) -> None:
     deadline = time.monotonic() + 20
-    while not file.exists():
+    while not file.exists() or file.stat().st_size == 0:
         assert time.monotonic() < deadline, "the worker did not start"
         time.sleep(0.002)
 
