@@ -29,6 +29,7 @@ import hmac
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -380,15 +381,13 @@ def _opened_leaves(positions: Sequence[tuple[int, int, bytes]]) -> LimbArray:
     return poseidon_many(_leaf_inputs(index, lots_array, salts))
 
 
-_EMPTY: list[int] = [0]
-
-
+@cache
 def _empty(level: int) -> int:
     """Root of an empty subtree of 2^level leaves: 0, Poseidon2(0, 0), ..."""
-    while len(_EMPTY) <= level:
-        below = limbs_of([_EMPTY[-1], _EMPTY[-1]]).reshape(1, 2, LIMBS)
-        _EMPTY.append(ints_of(poseidon_many(below))[0])
-    return _EMPTY[level]
+    if level == 0:
+        return 0
+    below = limbs_of([_empty(level - 1)] * 2).reshape(1, 2, LIMBS)
+    return ints_of(poseidon_many(below))[0]
 
 
 def _parents(nodes: LimbArray, level: int) -> LimbArray:
