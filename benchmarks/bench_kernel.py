@@ -3,10 +3,10 @@
     python benchmarks/bench_kernel.py [--instruments 1800] [--rounds 15] [--json]
     python benchmarks/bench_kernel.py --compile        first-ever run: import and compile in an empty cache
 
-Both kernels are compiled by numba without fastmath, share logarithms, roots, s and 1/s across the grid in the same way, and write
-P&L against the base state; the float kernel uses erfc. Two books of strikes: "chain" spreads log-moneyness as a listed chain does and
-moves prices by up to +-50 %, "near" keeps every cell within about two standard deviations, where no cell can be cut short and erfc is
-at its cheapest. Rounds are interleaved and the medians compared.
+Both kernels are compiled by numba without fastmath, share logarithms, roots, s and 1/s across the grid in the same way, and
+write P&L against the base state; the float kernel uses erfc. Two books of strikes: "chain" spreads log-moneyness as a listed
+chain does and moves prices by up to +-50 %, "near" keeps every cell within about two standard deviations, where no cell can be
+cut short and erfc is at its cheapest. Rounds are interleaved and the medians compared.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -81,6 +82,70 @@ def test_twin_gives_the_same_integers_near_the_limit_of_64_bits():
     result = g.risk_entries(grid)
     assert np.abs(result.entries).max() > 10**14
     assert result.entries.tolist() == twin.risk_entries_twin(grid)[0]
+
+
+def extreme_grid(seed: int) -> g.Grid:
+    """Options on the edges of the domain: forwards 1e-5 .. 1e8, any strike, volatilities to 20.0, ten years and one second."""
+    rng = np.random.default_rng(seed)
+    curves, prices, vols, instruments, scenarios = 6, 6, 4, 60, 50
+    start = np.concatenate([[1e5, 1e16], np.exp(rng.uniform(np.log(1e5), np.log(1e16), curves - 2))])
+    forward = np.exp(rng.uniform(np.log(1e4), np.log(1e17), (prices, curves)))
+    forward[0], forward[1], forward[2], forward[3] = start, 1e4, 1e17, start * (1 + rng.normal(0, 1e-8, curves))
+    forward = np.clip(forward, 1e4, 1e17).astype(np.int64)
+    curve = rng.integers(0, curves, instruments)
+    anywhere = np.exp(rng.uniform(np.log(1e5), np.log(1e16), instruments))
+    near = forward[rng.integers(0, prices, instruments), curve]
+    vol = np.exp(rng.uniform(0, np.log(2e13), (vols, instruments))).astype(np.int64)
+    vol[0], vol[1] = np.minimum(vol[0], 5 * E12), 20 * E12
+    seconds = np.exp(rng.uniform(0, np.log(316_224_000), (3, curves))).astype(np.int64)
+    seconds[1:] = [[316_224_000], [1]]
+    conversion = (forward * rng.uniform(0.26, 3.9, (prices, curves))).astype(np.int64)
+    return g.Grid(
+        forward=forward,
+        conversion=np.clip(conversion, (forward + 3) // 4, 4 * forward - 1),
+        seconds=seconds,
+        rate=rng.choice([0, 10 * E12, -130_000_000_000, 10_000_000_000], curves),
+        vol=vol,
+        strike=np.clip(np.where(rng.random(instruments) < 0.5, anywhere, near), 1e5, 1e16).astype(np.int64),
+        curve=curve,
+        kind=rng.integers(g.CALL, g.PUT + 1, instruments).astype(np.int8),
+        payoff=rng.integers(0, 2, instruments).astype(np.int8),
+        unit=rng.choice([1, E9, E9 // 10, 777], instruments),
+        scenario_p=rng.integers(0, prices, scenarios),
+        scenario_v=rng.integers(0, vols, scenarios),
+        scenario_t=rng.integers(0, 3, scenarios),
+        money_exponent=6,
+    )
+
+
+def check_extremes(seeds: range) -> None:
+    for seed in seeds:
+        grid = extreme_grid(seed)
+        result = g.risk_entries(grid)
+        entries, base = twin.risk_entries_twin(grid)
+        assert result.entries.tolist() == entries, seed
+        assert result.base_value.tolist() == base, seed
+        assert (result.base_value >= 0).all()
+
+
+def test_twin_gives_the_same_integers_on_the_edges_of_the_domain():
+    check_extremes(range(5))
+
+
+@pytest.mark.slow
+def test_twin_gives_the_same_integers_on_a_million_edge_cells():
+    check_extremes(range(5, 340))
+
+
+def test_agrees_with_a_float_kernel():
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "bench_kernel.py"
+    spec = importlib.util.spec_from_file_location("bench_kernel", path)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    for near in (False, True):
+        assert (
+            benchmark.compare(benchmark.sample(60, near), 1)["ratio"] > 0
+        )  # raises if a cell differs by more than 1e-5
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 200])
