@@ -4,7 +4,7 @@ Two loops over int64 that cannot wrap, because every account is first proved to 
 
     fast    sum_i |q_i| <= limit = floor((2^63 - 2) / max_i (max_s |A[s, i]| + b_i)): every partial sum of every scenario, the
             buffer sum_i |q_i| b_i, and worst loss plus buffer fit int64
-    wide    sum_i (floor(|q_i| / 2) + 2) <= 2^62: products are split at 2^32 and 2^64, and the sums of their high words fit int64
+    wide    sum_i (ceil(|q_i| / 2) + 2) <= 2^62 - 8: products are split at 2^32 and 2^64, and the sums of their high words fit int64
 
 The few accounts that neither bound covers (more than 2^63 lots held in all) are left to plain Python integers. Values are int64,
 and with the JIT off plain integers. riskproof.risk.margin has the literal twin.
@@ -30,7 +30,7 @@ WIDE: Final = 1
 BEYOND: Final = 2
 
 LIMIT_MAX: Final = 1 << 60  # so that four more lots of less than 2^60 each cannot wrap the running sum
-_WIDE_LIMIT = 1 << 62
+_WIDE_LIMIT = (1 << 62) - 8  # and one more position added to it does not wrap
 _MASK32 = (1 << 32) - 1
 
 
@@ -130,7 +130,7 @@ def worst_wide(
             if i <= last or q == 0 or int(charges[i]) < 0:
                 return a
             last = i
-            halves = min(halves + (-(q >> 1) if q < 0 else q >> 1) + 2, _WIDE_LIMIT + 1)
+            halves = min(halves + (-(q >> 1) if q < 0 else (q >> 1) + 1) + 2, _WIDE_LIMIT + 1)
         if halves > _WIDE_LIMIT:
             kinds[a] = BEYOND
             continue
