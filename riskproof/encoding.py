@@ -42,6 +42,7 @@ TAG_EPOCH: Final = "riskproof/epoch/v1"
 TAG_SRS: Final = "riskproof/srs/v1"
 TAG_TRADE: Final = "riskproof/trade/v1"
 TAG_LEDGER_RECORD: Final = "riskproof/ledger-record/v1"
+TAG_ATTESTATION_REQUEST: Final = "riskproof/attestation-request/v1"
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 32
