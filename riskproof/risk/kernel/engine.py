@@ -61,10 +61,10 @@ CASH: Final = 4
 
 @inline
 def bound(s: int, a: int) -> int:
-    """s * a in Q58 for s < 2; from there on its multiple of 2^-52 below, and at most 32, so that it fits."""
+    """s * a in Q58 for s < 2; from there on its multiple of 2^-52 below, and inside [-32, 32), so that it fits."""
     if s < _TWO:
         return int(imul_shr(s, a, 58))
-    return int(min(imul_hi(s, a), _CAP) << 6)
+    return int(max(min(imul_hi(s, a), _CAP), -_CAP - 1) << 6)
 
 
 @inline

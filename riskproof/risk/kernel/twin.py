@@ -97,10 +97,10 @@ def deviates(x: int, s: int) -> tuple[int, int]:
 
 
 def bound(s: int, a: int) -> int:
-    """s a in Q58, for s below 2; from there on a multiple of 2^-52, at most 32 (what a signed 64-bit Q58 holds)."""
+    """s a in Q58, for s below 2; from there on a multiple of 2^-52 inside [-32, 32), which is what 64 bits hold."""
     if s < 2 << 58:
         return (s * a) >> 58
-    return min((s * a) >> 64, (1 << 57) - 1) << 6
+    return max(min((s * a) >> 64, (1 << 57) - 1), -(1 << 57)) << 6
 
 
 def total_deviation(vol: int, h: int) -> int:
