@@ -67,6 +67,11 @@ class Ledger:
         self._writer.close()
         self._database.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many operations are queued for the writer; at the capacity, new ones are refused."""
+        return self._writer.waiting
+
     def __enter__(self) -> Ledger:
         return self
 

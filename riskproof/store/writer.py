@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
-from riskproof.errors import CapacityError, StoreError
+from riskproof.errors import CapacityError, RiskproofError, StoreError
 from riskproof.store.database import Database, translated
 
 GROUP: Final = 256  # operations per transaction at most: bounds how long the first of them waits for its answer
@@ -79,6 +79,11 @@ class Writer:
             raise AssertionError("an operation of the writer thread waits for the writer thread")
         return future.result()
 
+    @property
+    def waiting(self) -> int:
+        """How many operations are queued."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Refuse new operations, finish those that wait, end the thread."""
         with self._changed:
@@ -92,7 +97,8 @@ class Writer:
                 answers = self._commit(group)
             except BaseException as error:  # whatever it is, the callers must hear of it
                 for operation in group:
-                    operation.future.set_exception(copy.copy(error))
+                    # An exception object belongs to one thread at a time: it collects tracebacks.
+                    operation.future.set_exception(copy.copy(error) if isinstance(error, RiskproofError) else error)
                 continue
             for operation, (result, failure) in zip(group, answers, strict=True):
                 if failure is None:

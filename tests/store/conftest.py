@@ -34,7 +34,7 @@ def postgres_url() -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql"] if os.environ.get(POSTGRES) else ["sqlite"])
 def url(request: pytest.FixtureRequest) -> str:
     """URL of an empty database."""
     if request.param == "postgresql":

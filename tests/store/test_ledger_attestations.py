@@ -187,6 +187,7 @@ def test_a_full_queue_refuses_and_recovers(url: str) -> None:
         futures = [ledger.submit_attestation("alice", "gate", gate)]
         assert gate.entered.wait(10)
         futures += [ledger.submit_attestation("alice", str(n), builder(str(n))) for n in range(3)]
+        assert ledger.waiting == 3
         with pytest.raises(CapacityError, match="3 operations are waiting"):
             ledger.submit_attestation("alice", "3", builder("3"))
         gate.go.set()
