@@ -32,7 +32,7 @@ from riskproof.risk.kernel.engine import price_range
 PRICES, VOLS, TIMES = 17, 3, 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def float_range(forward, log_forward, discounts, root, vol, strike, log_strike, curve, call, cells, entries):  # type: ignore[no-untyped-def]
     half_root = math.sqrt(0.5)
     for i in range(strike.shape[0]):
