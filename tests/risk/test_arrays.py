@@ -27,12 +27,14 @@ from risk_books import (
 
 from riskproof.errors import DeadlineError, OverflowMoneyError, SnapshotError
 from riskproof.market.marketfile import Market
+from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Instrument, Kind, OptionType, Payoff
 from riskproof.market.sample import sample_market
 from riskproof.market.snapshot import Curve, Quote
 from riskproof.risk.arrays import BLOCK, RiskArray, compute_array
 from riskproof.risk.kernel.twin import risk_entries_twin
 from riskproof.risk.model import RiskModel, load_model
+from riskproof.risk.portfolio_risk import evaluate
 from riskproof.risk.states import market_states, notional
 from riskproof.units import INT64_MAX, PRICE_ONE, RATIO_ONE, round_half_even
 
@@ -380,3 +382,23 @@ def test_the_edges_of_the_domain_are_computed() -> None:
                 indices={"BTC": price},
             )
             assert compute_array(market, model).priced.all()
+
+
+def test_the_worked_example_of_the_documentation(market: Market, array: RiskArray) -> None:
+    text = (ROOT / "docs" / "risk-arrays.md").read_text()
+    example = text[text.index("## Worked example") : text.index("## Price list")]
+    registry, s = market.registry, MODEL.scenario_index("p-10/v+")
+    put, coin, scenario = registry.index_of("BTC-SOON-90000-P"), registry.index_of("BTC"), MODEL.scenarios[s]
+    scale = MODEL.vol_scaling.scale(SOON - TIME)
+    risk = evaluate(market, MODEL, array, Portfolio.build([(coin, 1_500), (put, 2_000)]), with_greeks=False)
+    assert risk.worst_id == "p-10/v-"
+    numbers = (
+        scenario.shocked_price(market.snapshot.curve["BTC", SOON].forward),
+        scenario.shocked_price(BTC_INDEX),
+        scale,
+        MODEL.vol_scaling.shocked_volatility(455_500_000_000, scenario.vol_shock, scale),
+        *(int(x) for x in (array.base_value[put], array.entries[s, put], array.buffer[put], array.entries[s, coin])),
+        *(risk.pnl[s], risk.worst_loss, risk.buffer, risk.maintenance_margin_micros, risk.initial_margin_micros),
+    )
+    for number in numbers:
+        assert f" {number:,}" in example, number
