@@ -28,8 +28,10 @@ from riskproof.commit.srs import check_domain, lagrange_basis, vanishing_point
 from riskproof.errors import CommitmentError
 
 _ORDER = BLS12_381_FR.modulus
-_WINDOW = 8
-_DIGITS = 256 // _WINDOW
+_WINDOW = 11
+_HALF = 1 << (_WINDOW - 1)
+_DIGITS = -(-256 // _WINDOW)
+_TABLE_FROM_USE = 64  # building the table costs as much as 130 multiplications without it
 _MAX_DELTA = 1 << 64
 
 
@@ -85,6 +87,7 @@ class ColumnBasis:
         check_domain(n)
         self.n = n
         self._lagrange = lagrange_basis(n)
+        self._multiplications = 0
 
     @cached_property
     def _negated(self) -> tuple[G1Point, ...]:
@@ -92,21 +95,29 @@ class ColumnBasis:
 
     @cached_property
     def _table(self) -> list[list[G1Point]]:
-        """table[d][k] = k 2^(8 d) [Z_H]_1: a multiple of [Z_H]_1 is then 32 additions, no doubling."""
+        """table[i][k] = k 2^(11 i) [Z_H]_1 for 0 <= k <= 2^10: a multiple of [Z_H]_1 is then 24 additions and no doubling."""
         table, base = [], vanishing_point(self.n)
         for _ in range(_DIGITS):
             row = [G1Point.identity(), base]
-            while len(row) < 1 << _WINDOW:
+            while len(row) <= _HALF:
                 row.append(row[-1] + base)
             table.append(row)
-            base = row[-1] + base
+            base = row[-1] + row[-1]
         return table
 
     def _vanishing_multiple(self, factor: int) -> G1Point:
-        """factor [Z_H]_1 for 0 <= factor < r."""
+        """factor [Z_H]_1 for 0 <= factor < r; from the table once there is enough use for one."""
+        self._multiplications += 1
+        if self._multiplications < _TABLE_FROM_USE:
+            return vanishing_point(self.n) * scalar(factor)
         total = G1Point.identity()
-        for row, digit in zip(self._table, factor.to_bytes(_DIGITS, "little"), strict=True):
-            if digit:
+        for row in self._table:
+            digit = factor & (2 * _HALF - 1)
+            factor >>= _WINDOW
+            if digit > _HALF:  # digits from -2^10 + 1 to 2^10 need half the table
+                total -= row[2 * _HALF - digit]
+                factor += 1
+            elif digit:
                 total += row[digit]
         return total
 

@@ -17,8 +17,8 @@ from py_ecc.optimized_bls12_381 import multiply as ecc_multiply
 from riskproof.commit import columns
 from riskproof.commit.columns import Blinding, ColumnBasis, column_basis
 from riskproof.commit.field.modulus import BLS12_381_FR
-from riskproof.commit.points import G1Point, parse_g1, point_bytes
-from riskproof.commit.srs import DOMAINS, g1_power, lagrange_basis
+from riskproof.commit.points import G1Point, parse_g1, point_bytes, scalar
+from riskproof.commit.srs import DOMAINS, g1_power, lagrange_basis, vanishing_point
 from riskproof.errors import CommitmentError
 
 R = BLS12_381_FR.modulus
@@ -83,6 +83,20 @@ def test_reblinding_equals_a_fresh_commitment(basis: ColumnBasis) -> None:
         commitment = basis.reblind(commitment, old, new)
         assert commitment == basis.commit(lots, new)
         old = new
+
+
+def test_table_equals_plain_multiplication() -> None:
+    # digits at both ends of their range, carries through every window, and random factors
+    basis, z = ColumnBasis(256), vanishing_point(256)
+    edges = [1, 1023, 1024, 1025, 2047, 2048, 2**253 - 1, 2**254, R - 1, R - 2**11]
+    edges += [sum(d << 11 * i for i in range(24)) % R for d in (1023, 1024, 1025, 2047)]
+    rng = random.Random(8)
+    factors = edges + [rng.randrange(R) for _ in range(60)]
+    assert len(factors) > columns._TABLE_FROM_USE
+    for factor in factors * 2:
+        assert basis._vanishing_multiple(factor) == z * scalar(factor)
+    assert "_table" in vars(basis)
+    assert basis._vanishing_multiple(0) == G1Point.identity()
 
 
 def test_commitments_of_one_book_are_unlinkable(basis: ColumnBasis) -> None:

@@ -20,8 +20,8 @@ x R mod p, R = 2^256.
     fe_reduce(F, x)        x / R mod p for x < p R: a sum of at most F.lazy_products products of elements
     fe_reduce_sum(F, x)    x / R mod p for x < 3 p R, if 4 p < 2^256
     loose_add(a, b)        a + b, not reduced
-    loose_mul(F, a, b)     a b / R + e p, 0 <= e < 1, congruent to a b / R; the caller sees to it that b / R + p < 2^256
-    loose_square(F, a)     likewise
+    loose_mul(F, a, b)     a b / R + e p for some 0 <= e < 1, congruent to a b / R; needs a + p and a b / R + p below 2^256
+    loose_square(F, a)     a^2 / R + e p likewise
     fe_load(array, i)      element i of uint64[N, 4]
     fe_store(array, i, a)  array[i, :] = a; wide_load and wide_store likewise for uint64[N, 8]
 
@@ -155,13 +155,14 @@ else:
     def _join(b: Any, limbs: Any, width: int) -> Any:
         """One integer of `width` bits from its limbs."""
         wide = ir.IntType(width)
-        total = ir.Constant(wide, 0)
-        for i, limb in enumerate(limbs):
+        total = b.zext(limbs[0], wide)
+        for i, limb in enumerate(limbs[1:], 1):
             total = b.or_(total, b.shl(b.zext(limb, wide), ir.Constant(wide, 64 * i)))
         return total
 
     def _split(b: Any, value: Any, n: int) -> list[Any]:
-        return [b.trunc(b.lshr(value, ir.Constant(value.type, 64 * i)), _I64) for i in range(n)]
+        shifted = (b.lshr(value, ir.Constant(value.type, 64 * i)) if i else value for i in range(n))
+        return [b.trunc(part, _I64) for part in shifted]
 
     def _mul_add(b: Any, x: Any, y: Any, *addends: Any) -> tuple[Any, Any]:
         """(low, high) of x y + up to two more words; cannot overflow 128 bits."""

@@ -52,15 +52,6 @@ def _dot(table: LimbArray, at: int, state: LimbArray, t: int) -> Any:
 
 
 @inline  # type: ignore[untyped-decorator]
-def _mix(table: LimbArray, at: int, state: LimbArray, mixed: LimbArray, t: int) -> None:
-    """state = matrix state, the matrix by rows at table[at]; uint64[t, 4] `mixed` is scratch."""
-    for j in range(t):
-        fe_store(mixed, j, _dot(table, at + j * t, state, t))
-    for j in range(t):
-        fe_store(state, j, fe_load(mixed, j))
-
-
-@inline  # type: ignore[untyped-decorator]
 def _partial_rounds(table: LimbArray, at: int, rounds: int, state: LimbArray, wide: LimbArray, t: int) -> None:
     """state = (z, u_1 .. u_d) through all partial rounds; uint64[t, 8] `wide` is scratch for the unreduced u."""
     for j in range(1, t):
@@ -110,13 +101,20 @@ def _hash_many(table: LimbArray, partial_rounds: int, inputs: LimbArray, out: Li
         for r in range(FULL_ROUNDS):
             for j in range(t):
                 fe_store(state, j, _fifth_power(loose_add(fe_load(state, j), fe_load(table, r * t + j))))
-            if r == FULL_ROUNDS - 1:  # only the first cell is asked for
-                break
-            _mix(table, entry if r == half - 1 else mds, state, mixed, t)
+            rows = t if r < FULL_ROUNDS - 1 else 1  # of the last round only the first cell is asked for
             if r == half - 1:
-                _partial_rounds(table, leave + t * t, partial_rounds, state, wide, t)
-                _mix(table, leave, state, mixed, t)
-        fe_store(out, k, fe_from(BN254_FR, _dot(table, mds, state, t)))
+                matrix, turns = entry, 2
+            else:
+                matrix, turns = mds, 1
+            for turn in range(turns):  # one place for every matrix, because each is compiled in full
+                if turn:
+                    _partial_rounds(table, leave + t * t, partial_rounds, state, wide, t)
+                    matrix = leave
+                for j in range(rows):
+                    fe_store(mixed, j, _dot(table, matrix + j * t, state, t))
+                for j in range(rows):
+                    fe_store(state, j, fe_load(mixed, j))
+        fe_store(out, k, fe_from(BN254_FR, fe_load(state, 0)))
     return -1
 
 
