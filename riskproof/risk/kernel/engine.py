@@ -120,7 +120,7 @@ def money(whole: int, fraction: int, scale_: tuple[int, int, int, int, int, int,
     sign = whole >> 63
     whole = (whole ^ sign) + (1 & sign & ((fraction - 1) >> 63))
     fraction = ((fraction ^ sign) - sign) & _MASK60
-    twice = nmul_shr(fraction, numerator, 59)
+    twice = fraction >> 59 if numerator == 1 else nmul_shr(fraction, numerator, 59)
     if whole <= small:
         product = 2 * numerator * whole + twice
         quotient = nmul_hi(product, reciprocal_) >> shift
