@@ -41,7 +41,6 @@ _X_MIN = -(1 << 63)
 _CAP = (1 << 57) - 1
 _MASK60 = (1 << 60) - 1
 _MASK63 = (1 << 63) - 1
-_MASK59 = (1 << 59) - 1
 
 _ONE_Q60 = 1 << 60
 _ONE_Q61 = 1 << 61
@@ -50,7 +49,7 @@ _PER_1E12 = tables.LOG2_E_PER_1E12
 _E18 = 10**18
 _D_SCALE = (1 << 102) // 10**12  # 1e-12 to Q59
 _D_CUT = CUT_EIGHTHS * RATIO_ONE // 8
-_EXP_CUT = 42 * RATIO_ONE  # exp(-42) is below half of 1e-18
+_EXP_CUT = 43 * RATIO_ONE  # exp(-43) is below half of 1e-18
 
 ABSENT: Final = 0
 CALL: Final = 1
