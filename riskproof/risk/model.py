@@ -9,7 +9,7 @@ Document (canonical JSON, digest under TAG_MODEL; docs/risk-model.md explains ev
      "buffer": {"gross_notional": {"spot": "0.001", "perpetual": "0.002", "future": "0.003", "option": "0.005"}},
      "factors": {"initial": "1.25", "maintenance": "1"},
      "rounding": {"decimals": 6, "pnl": "down", "requirement": "up"},
-     "max_snapshot_age_seconds": 3600}
+     "max_snapshot_age_seconds": 31622400}
 
 Shocks, exponents, rates and factors are canonical decimals with at most 12 places (units.RATIO_ONE is 100 %). A document that
 loads can be computed on every snapshot: shocks that would leave the kernel's domain at some tenor are refused here.
@@ -21,7 +21,7 @@ import decimal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from typing import Final
 
@@ -42,6 +42,7 @@ MIN_PRICE_SHOCK: Final = -9 * RATIO_ONE // 10
 MAX_PRICE_SHOCK: Final = 9 * RATIO_ONE
 MAX_VOL_FACTOR: Final = 4 * RATIO_ONE
 MAX_TIME_SHIFT: Final = 365 * SECONDS_PER_DAY
+MAX_SNAPSHOT_AGE: Final = MAX_MATURITY
 MAX_EXPONENT: Final = RATIO_ONE
 MAX_DAYS: Final = MAX_MATURITY // SECONDS_PER_DAY
 MAX_FACTOR: Final = 100 * RATIO_ONE
@@ -134,7 +135,7 @@ class RiskModel:
         vol_scaling: see `VolScaling`.
         buffer_rates: (kind, share of gross notional as int64 1e-12, 0 to 100 %), one for each kind, in the order of `Kind`.
         initial_factor, maintenance_factor: int64, 1e-12; the initial one is not the smaller.
-        max_snapshot_age_seconds: the oldest snapshot that this model means to be used on.
+        max_snapshot_age_seconds: no snapshot older than this may be attested under the model; a venue sets its own, tighter one.
 
     Raises:
         ModelError: a member is out of its range; `where` is its path.
@@ -177,8 +178,8 @@ class RiskModel:
             _check_range(rate, 0, RATIO_ONE, f"buffer.gross_notional.{kind}")
         _check_range(self.maintenance_factor, 1, MAX_FACTOR, "factors.maintenance")
         _check_range(self.initial_factor, self.maintenance_factor, MAX_FACTOR, "factors.initial")
-        if not 0 < self.max_snapshot_age_seconds <= MAX_TIME_SHIFT:
-            raise ModelError("out of range", where="max_snapshot_age_seconds", expected=f"1 to {MAX_TIME_SHIFT}")
+        if not 0 < self.max_snapshot_age_seconds <= MAX_SNAPSHOT_AGE:
+            raise ModelError("out of range", where="max_snapshot_age_seconds", expected=f"1 to {MAX_SNAPSHOT_AGE}")
 
     @cached_property
     def digest(self) -> bytes:
@@ -238,6 +239,7 @@ def shipped_models() -> list[str]:
     return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
 
 
+@cache
 def load_model(name: str) -> RiskModel:
     """A shipped model by name; ModelError if there is none."""
     if name not in shipped_models():

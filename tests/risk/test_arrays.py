@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +37,11 @@ from riskproof.risk.kernel.twin import risk_entries_twin
 from riskproof.risk.model import RiskModel, load_model
 from riskproof.risk.portfolio_risk import evaluate
 from riskproof.risk.states import market_states, notional
-from riskproof.units import INT64_MAX, PRICE_ONE, RATIO_ONE, round_half_even
+from riskproof.units import INT64_MAX, PRICE_ONE, RATIO_ONE, format_decimal, round_half_even
 
 MODEL = load_model("crypto-pm")
-GOLDEN_SMALL = "a828c586272102dea7172dd4a5f967353255fff0093d40fd21b37b2d7ad55552"
-GOLDEN_SAMPLE = "cbae27c7daf5007fd02734beb5a7b423487f35f6969ee31a47b3d29e4c07d204"
+GOLDEN_SMALL = "4aba356a616dfa5dafd4e9e8e3b9c7e707eeebba58c708ae6694df61adfdc229"
+GOLDEN_SAMPLE = "2f870acf6f84ca23f2dd77bf37cddf59ee95abd85a70f4f089d4ff43e88b2287"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -402,3 +403,47 @@ def test_the_worked_example_of_the_documentation(market: Market, array: RiskArra
     )
     for number in numbers:
         assert f" {number:,}" in example, number
+
+
+def random_model(rng: random.Random) -> RiskModel:
+    """Any scenarios that a model may have, on any scaling."""
+    days = rng.choice([1, 7, 30, 365])
+    document = MODEL.to_document()
+    document["vol_scaling"] = {
+        "reference_days": days,
+        "floor_days": rng.choice([1, days, 2 * days]),
+        "short_exponent": format_decimal(rng.randint(0, RATIO_ONE // 2), 12),
+        "long_exponent": format_decimal(rng.randint(0, RATIO_ONE), 12),
+    }
+    ratio = RATIO_ONE // 10**6
+    document["scenarios"] = [
+        {
+            "id": f"s{n}",
+            "price_shock": format_decimal(rng.randint(-900_000, 9_000_000) * ratio, 12),
+            "vol_shock": format_decimal(rng.choice([0, rng.randint(-50_000, 150_000)]) * ratio, 12),
+            "time_shift_seconds": rng.choice([0, 1, DAY // 2, DAY, rng.randint(0, 365 * DAY)]),
+        }
+        for n in range(rng.randint(1, 12))
+    ]
+    return RiskModel.from_document(document)
+
+
+def check_random_models(cases: int, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(cases):
+        model, m = random_model(rng), rng.randint(0, 9)
+        market = small_market(money_exponent=m, indices={"BTC": rng.randint(3 * 10**13, 3 * 10**14)})
+        array = compute_array(market, model)
+        states = market_states(market, model.scenarios, model.vol_scaling, m, model.unshocked)
+        entries, base = risk_entries_twin(states.grid(0, len(market.registry)))
+        assert array.entries.tolist() == entries
+        assert array.base_value.tolist() == base
+
+
+def test_random_models_equal_the_twin() -> None:
+    check_random_models(40, 1)
+
+
+@pytest.mark.slow
+def test_many_random_models_equal_the_twin() -> None:
+    check_random_models(1_500, 2)
