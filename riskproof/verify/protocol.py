@@ -49,7 +49,6 @@ class Run:
                 failure.reason,
                 tuple(self.checks),
                 tuple(self.notes),
-                self.attestation,
             )
         except InputError as error:
             return Verdict(Outcome.MALFORMED, reason=str(error), checks=tuple(self.checks), notes=tuple(self.notes))

@@ -59,8 +59,8 @@ _TITLES = {
     Check.VENUE: "key belongs to the venue",
     Check.NOT_YET_VALID: "already issued",
     Check.EXPIRED: "not expired",
-    Check.AUDIENCE: "for this audience",
-    Check.NONCE: "with this nonce",
+    Check.AUDIENCE: "audience as expected",
+    Check.NONCE: "nonce as expected",
     Check.SNAPSHOT_AGE: "snapshot fresh enough when issued",
     Check.DISCLOSED_FIGURES: "disclosed figures on their grid and consistent",
     Check.REGISTRY: "registry is the one given",
@@ -109,7 +109,7 @@ class Verdict:
         reason: what is wrong and where, "" if valid.
         checks: the checks that passed, in order.
         notes: what was not checked, and why.
-        attestation: what the attestation says; None if malformed.
+        attestation: what the attestation says, if valid: nobody vouches for it otherwise, and it is None.
         positions: what a valid disclosure proves.
     """
 
@@ -135,7 +135,7 @@ class Verdict:
             "checks": [{"number": c.number, "name": c.name} for c in self.checks],
             "notes": list(self.notes),
         }
-        if self.outcome is Outcome.VALID and self.attestation is not None:
+        if self.attestation is not None:
             document["attestation_digest"] = self.attestation.digest.hex()
             document["attestation"] = self.attestation.to_document()
         if self.positions:
