@@ -105,7 +105,7 @@ def test_exp_and_ln_invert():
         with mpmath.workdps(30):
             assert abs(mpmath.exp(mpmath.mpf(a) / E12) * E18 - y) <= 20
     assert black76.exp(0) == E18
-    assert black76.exp(np.array([-42, -43]) * E12).tolist() == [1, 0]
+    assert black76.exp(-43 * E12) == 0
     assert black76.exp(-(2**63)) == 0
     assert black76.ln(10**9) == 0
     with mpmath.workdps(30):

@@ -57,8 +57,7 @@ def random_grid(seed: int, instruments: int = 150, money_exponent: int = 6) -> g
     )
 
 
-@pytest.mark.parametrize("money_exponent", [0, 2, 6, 9])
-def test_twin_gives_the_same_integers(money_exponent):
+def check_random_grid(money_exponent: int) -> None:
     grid = random_grid(money_exponent, money_exponent=money_exponent)
     result = g.risk_entries(grid)
     entries, base = twin.risk_entries_twin(grid)
@@ -66,6 +65,11 @@ def test_twin_gives_the_same_integers(money_exponent):
     assert result.base_value.tolist() == base
     assert result.entries.shape == (60, 150)
     assert result.entries.any(axis=0).sum() > 60
+
+
+@pytest.mark.parametrize("money_exponent", [0, 2, 6, 9])
+def test_twin_gives_the_same_integers(money_exponent):
+    check_random_grid(money_exponent)
 
 
 def test_twin_gives_the_same_integers_near_the_limit_of_64_bits():
@@ -159,7 +163,9 @@ def test_agrees_with_a_float_kernel(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2])
     benchmark = importlib.import_module("benchmarks.bench_kernel")
     for near in (False, True):
-        assert benchmark.compare(benchmark.sample(60, near), 1)["ratio"] > 0  # raises if a cell differs by more than 1e-5
+        assert (
+            benchmark.compare(benchmark.sample(60, near), 1)["ratio"] > 0
+        )  # raises if a cell differs by more than 1e-5
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 200])
@@ -233,6 +239,14 @@ def test_digest_is_the_same_on_every_target(environment, threads, tmp_path):
         check=False,
     )
     assert done.stdout.strip() == GOLDEN, done.stderr
+
+
+def test_twin_gives_the_same_integers_without_the_jit():
+    code = "import test_kernel_grid as t; t.check_extremes(range(2)); t.check_random_grid(6)"
+    command = [sys.executable, "-W", "error", "-W", "ignore::ImportWarning", "-c", code]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(command, cwd=Path(__file__).parent, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def one_instrument(**changes) -> g.Grid:

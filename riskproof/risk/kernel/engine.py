@@ -49,7 +49,6 @@ _PER_1E12 = tables.LOG2_E_PER_1E12
 _E18 = 10**18
 _D_SCALE = (1 << 102) // 10**12  # 1e-12 to Q59
 _D_CUT = CUT_EIGHTHS * RATIO_ONE // 8
-_EXP_CUT = 43 * RATIO_ONE  # exp(-43) is below half of 1e-18
 
 ABSENT: Final = 0
 CALL: Final = 1
@@ -206,7 +205,8 @@ def fill_option(
             fractions[u] = 0
             factors[u] = ratio[c, p] if inverse else factor
             q = imul_shr(x, reciprocal_, shift)
-            index[active], first[active], second[active] = u, q + s, q - s
+            # modulo 2^64: beyond the cut d1 and d2 need not fit, and the next cell takes their place
+            index[active], first[active], second[active] = u, imul_shr(q + s, 1, 0), imul_shr(q - s, 1, 0)
             active += np.uint64(int(x <= high) & int(x >= low))
     for k in range(active):
         mantissas[k], shifts[k] = density(abs(scalar(int(first[k]))))
@@ -302,10 +302,8 @@ def elementary_rows(which: int, x: Any, out: Any) -> None:
         if which == 3:
             out[n] = imul_add_shr(ln(a), 10**15, 1 << 57, 58)
         elif which == 2:
-            power = 0
-            if a > -_EXP_CUT:
-                power = power_of_two(imul_shr(a, _PER_1E12, 102), imul_shr(a, _PER_1E12, 39) & _MASK63)
-                power = min(power, _ONE_Q60) if a < 0 else max(power, _ONE_Q60) if a > 0 else _ONE_Q60
+            power = power_of_two(imul_shr(a, _PER_1E12, 102), imul_shr(a, _PER_1E12, 39) & _MASK63)
+            power = min(power, _ONE_Q60) if a < 0 else max(power, _ONE_Q60) if a > 0 else _ONE_Q60
             out[n] = imul_add_shr(power, _E18, 1 << 59, 60)
         elif abs(a) > _D_CUT:
             out[n] = _E18 if a > 0 and which == 0 else 0
