@@ -76,9 +76,10 @@ def test_root_equals_literal(size: int, capacity: int) -> None:
     assert number(positions_root(root, salt)) == literal.poseidon([number(root.digest), capacity, size, P - 1])
 
 
+@pytest.mark.parametrize("block", [1, 2, 16, 64, 128])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 31, 33])
-def test_every_opening_of_every_small_tree(size: int) -> None:
-    tree = PositionTree(sample_lots(size), SECRET, 64)
+def test_every_opening_of_every_small_tree(size: int, block: int) -> None:
+    tree = PositionTree(sample_lots(size), SECRET, 64, block=block)
     root = tree.root
     assert number(root.digest) == root_by_the_book(sample_lots(size).tolist(), SECRET, 64, poseidon)
     for index in range(size):
@@ -88,25 +89,29 @@ def test_every_opening_of_every_small_tree(size: int) -> None:
         assert verify_opening(root, opening)
 
 
-def test_updates_equal_a_fresh_tree() -> None:
+@pytest.mark.parametrize("block", [1, 4, 64])
+def test_updates_equal_a_fresh_tree(block: int) -> None:
     rng = random.Random(4)
     lots = sample_lots(37)
-    tree = PositionTree(lots, SECRET, 64)
-    for _ in range(25):
+    tree = PositionTree(lots, SECRET, 64, block=block)
+    for _ in range(20):
         index = rng.randrange(len(lots))
-        lots[index] = rng.randrange(-(2**63), 2**63)
+        lots[index] = rng.choice([0, rng.randrange(-(2**63), 2**63)])
         root = tree.update(index, int(lots[index]))
         assert root == tree.root == tree_root(lots, SECRET, 64)
         assert verify_opening(root, tree.opening(index))
 
 
+@pytest.mark.parametrize("block", [1, 4, 32])
 @pytest.mark.parametrize("first", [1, 2, 5, 16, 31])
-def test_extension_equals_a_fresh_tree(first: int) -> None:
+def test_extension_equals_a_fresh_tree(first: int, block: int) -> None:
     lots = sample_lots(32)
-    tree = PositionTree(lots[:first], SECRET, 32)
+    tree = PositionTree(lots[:first], SECRET, 32, block=block)
+    assert tree.extend(lots[:0]) == tree.root
     for size in (first + 1, 32):
         tree.extend(lots[tree.size : size])
         assert tree.root == tree_root(lots[:size], SECRET, 32)
+        assert verify_opening(tree.root, tree.opening(size - 1))
 
 
 def test_the_caller_keeps_his_array() -> None:
@@ -119,9 +124,10 @@ def test_the_caller_keeps_his_array() -> None:
     assert lots[3] != 17
 
 
+@pytest.mark.parametrize("block", [1, 16, 64])
 @pytest.mark.parametrize("indices", [[0], [36], [0, 1], [5, 3, 9], [35, 36], list(range(37)), list(range(0, 37, 2))])
-def test_multi_openings(indices: list[int]) -> None:
-    tree = PositionTree(sample_lots(37), SECRET, 64)
+def test_multi_openings(indices: list[int], block: int) -> None:
+    tree = PositionTree(sample_lots(37), SECRET, 64, block=block)
     opening = tree.multi_opening(indices)
     assert [i for i, _, _ in opening.positions] == sorted(indices)
     assert verify_multi_opening(tree.root, opening)
@@ -348,3 +354,55 @@ def test_nothing_secret_is_printed() -> None:
     assert "123456789" not in shown
     assert repr(leaf_salt(SECRET, 0))[2:12] not in shown
     assert "SECRET" not in shown
+
+
+# --- whatever the bytes, an opening is refused or malformed, never accepted, never another error ---
+
+
+def mutated(opening: PositionOpening, rng: random.Random) -> PositionOpening:
+    def flip(data: bytes) -> bytes:
+        bits = rng.choice([rng.randrange(256), 255, 254])
+        return element(number(data) ^ 1 << bits) if rng.random() < 0.9 else data[: rng.randrange(32)]
+
+    siblings = list(opening.siblings)
+    kind = rng.randrange(6)
+    if kind == 0:
+        return dataclasses.replace(opening, index=rng.choice([opening.index ^ 1, rng.randrange(38, 99), -1, 2**64]))
+    if kind == 1:
+        return dataclasses.replace(opening, lots=opening.lots ^ 1 << rng.randrange(70))
+    if kind == 2:
+        return dataclasses.replace(opening, salt=flip(opening.salt))
+    if kind == 3:
+        level = rng.randrange(6)
+        siblings[level] = flip(siblings[level])
+    elif kind == 4:
+        a, b = rng.sample(range(6), 2)
+        siblings[a], siblings[b] = siblings[b], siblings[a]
+    else:
+        siblings = siblings[: rng.randrange(6)] if rng.random() < 0.5 else [*siblings, siblings[-1]]
+    return dataclasses.replace(opening, siblings=tuple(siblings))
+
+
+def refuse_mutations(count: int) -> None:
+    rng = random.Random("openings")
+    tree = PositionTree(sample_lots(37), SECRET, 64)
+    root, openings = tree.root, [tree.opening(i) for i in range(37)]
+    malformed = 0
+    for _ in range(count):
+        opening = rng.choice(openings)
+        bad = mutated(opening, rng)
+        try:
+            assert bad != opening
+            assert not verify_opening(root, bad)
+        except CommitmentError:
+            malformed += 1
+    assert count // 5 < malformed < 4 * count // 5
+
+
+def test_mutated_openings() -> None:
+    refuse_mutations(500)
+
+
+@pytest.mark.slow
+def test_many_mutated_openings() -> None:
+    refuse_mutations(50_000)
