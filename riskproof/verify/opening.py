@@ -116,12 +116,19 @@ def _check_risk(run: Run, statement: Attestation, opening: Opening, context: Mar
         expected = stated if stated.grid is None else disclosed_figures(stated.policy, stated.grid, risk)
     except InputError as error:
         raise CheckFailedError(Check.OPENING_RISK, f"the book's risk cannot be computed: {error}") from None
-    for what, attested, recomputed in (
+    figures: list[tuple[str, object, object]] = [
         ("initial margin", stated.initial_margin_micros, expected.initial_margin_micros),
         ("maintenance margin", stated.maintenance_margin_micros, expected.maintenance_margin_micros),
         ("worst scenario", stated.worst_scenario, expected.worst_scenario),
-        ("P&L of the scenarios", stated.pnl_micros, expected.pnl_micros),
-    ):
+    ]
+    if stated.pnl_micros is not None and expected.pnl_micros is not None:
+        figures += [
+            (f"P&L of {scenario.id}", attested, recomputed)
+            for scenario, attested, recomputed in zip(
+                context.model.scenarios, stated.pnl_micros, expected.pnl_micros, strict=True
+            )
+        ]
+    for what, attested, recomputed in figures:
         run.require(Check.OPENING_RISK, attested == recomputed, f"{what}: attested {attested}, recomputed {recomputed}")
     if stated.policy is Policy.NONE:
         run.notes.append("the attestation discloses no figures: there was none to compare")

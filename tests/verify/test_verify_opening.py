@@ -232,7 +232,8 @@ def test_check_25_one_grid_step_of_one_scenario(world: World) -> None:
     opening = replace(Opening.from_bytes(built.opening), attestation_digest=statement.digest).to_bytes()
     verdict = check(world, bad, opening=opening, market=world.market_bytes)
     assert (verdict.outcome, verdict.failed_check) == (Outcome.INVALID, Check.OPENING_RISK)
-    assert verdict.reason.startswith("P&L of the scenarios")
+    best = max(range(len(world.risk.pnl)), key=world.risk.pnl.__getitem__)
+    assert verdict.reason.startswith(f"P&L of {world.model.scenarios[best].id}: attested ")
 
 
 # ---- disclosures ---------------------------------------------------------------------------------------------------------
