@@ -10,6 +10,7 @@ import copy
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from verify_support import AUDIENCE, NONCE, NOW, World, payload_of, signed
 from riskproof import encoding
 from riskproof.attest.disclosure import disclose
 from riskproof.attest.keys import SigningKey
+from riskproof.attest.keyset import KeySet
 from riskproof.attest.opening import Opening
 from riskproof.attest.payload import Policy
+from riskproof.errors import KeySetError
 from riskproof.verify import Check, Outcome, Verdict, verify_attestation, verify_disclosure
 
 INTERESTING: tuple[Any, ...] = (
@@ -147,6 +150,7 @@ class Fuzz:
             disclose(Opening.from_bytes(b.opening), ["BTC", "BTC-FUTURE"], world.market.registry).to_bytes()
             for b in self.built
         ]
+        self.model = world.model.to_bytes()
         self.seen: Counter[str] = Counter()
 
     def attest(self, attestation: bytes, **changes: Any) -> Verdict:
@@ -205,6 +209,14 @@ class Fuzz:
         if mutant is not None:
             self.refused(self.attest(built.attestation, opening=mutant), "opening")
 
+    def market(self) -> None:
+        """A market or a model file that is not the attested one: the honest attestation does not fit it."""
+        given = {"market": self.world.market_bytes, "model": self.model}
+        which = self.rng.choice(list(given))
+        mutant = self._bytes_or_document(given[which])
+        if mutant is not None:
+            self.refused(self.attest(self.built[0].attestation, **given | {which: mutant}), which)
+
     def disclosure(self) -> None:
         k = self.rng.randrange(len(self.built))
         mutant = self._bytes_or_document(self.disclosures[k])
@@ -221,6 +233,7 @@ class Fuzz:
             self.signed_payload,
             self.opening,
             self.disclosure,
+            self.market,
         )
         done = 0
         while done < count:
@@ -245,6 +258,22 @@ def test_hundred_thousand_mutants(world: World, seed: int) -> None:
     fuzz = Fuzz(world, seed)
     fuzz.run(10_000)
     print(sorted(fuzz.seen.items()))
+
+
+def test_mutated_key_sets(world: World) -> None:
+    """A verifier's own keys raise a typed error, or they are another key set: never another exception."""
+    rng = random.Random(7)
+    keys = world.keys.merged(KeySet((replace(SigningKey.generate("venue-b").public, not_before=1, expires=9),)))
+    data, refused = keys.to_bytes(), 0
+    document = encoding.parse_json(data)
+    for i in range(1_000):
+        mutant = mutated_bytes(data, rng) if i % 2 else dumped(mutated_document(document, rng))
+        if mutant is not None:
+            try:
+                KeySet.from_bytes(mutant)
+            except KeySetError:
+                refused += 1
+    assert refused > 800
 
 
 def test_every_bit_of_a_signature_counts(world: World) -> None:
