@@ -2,8 +2,8 @@
 
 Bounds, with k = p / 2^256 = 0.189. Cells between layers and table entries are below p, so an S-box has its input below 2p and its
 output below 1.61p (`_fifth_power`). A linear layer sums t products below 1.61p^2. In the partial rounds u_i sums at most t - 1
-products a_i z and one initial value, each below p^2, and t products b_i y below 1.61p^2: 2.61 t p^2 in all, 13.05p^2 for t = 5, which
-is 2.47 p 2^256. So every sum is below 3 p 2^256, where `fe_reduce_sum` ends.
+products a_i z and one initial value, each below p^2, and t products b_i y below 1.61p^2: 2.61 t p^2 in all, 13.05p^2 for t = 5,
+which is 2.47 p 2^256. So every sum is below 3 p 2^256, where `fe_reduce_sum` ends.
 """
 
 from __future__ import annotations
