@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "verify": ("riskproof.cli.verify", "verify", "Verify an attestation or a disclosure."),
     "disclose": ("riskproof.cli.attest", "disclose", "Open single positions of an attestation."),
     "certificates": ("riskproof.cli.serve", "certificates", "Make a private certificate authority for mutual TLS."),
+    "remote": ("riskproof.cli.remote", "remote", "Call a venue's service."),
     "serve": ("riskproof.cli.serve", "serve", "Run the gRPC service of a venue."),
 }
 

@@ -1,0 +1,268 @@
+"""`riskproof demo`: the main job from end to end, with every command shown.
+
+Every step is a `riskproof` command in a process of its own, run in the output folder and printed before it runs, so that it can be
+repeated by hand. Only the forgery is made here.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+
+from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.market import FILE
+from riskproof.cli.output import money, reports_errors
+from riskproof.encoding import canonical_json, from_base64, to_base64
+from riskproof.errors import InputError, RemoteError, RiskproofError, ServiceError
+
+MARKER = ".riskproof-demo"
+VENUES = {"venue-a": "market-maker-a", "venue-b": "market-maker-b"}
+ACCOUNT = "alice"
+AUDIENCE = "lender"
+START_SECONDS = 60.0
+
+CONFIG = """[server]
+address = "127.0.0.1:{port}"
+
+[tls]
+certificate = "tls/server.pem"
+private_key = "tls/server-key.pem"
+client_ca = "tls/ca.pem"
+
+[venue]
+key = "key"
+
+[ledger]
+url = "sqlite:///ledger.db"
+"""
+
+
+class Stage:
+    """Runs commands in the output folder, shows them, and keeps them in commands.sh."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._log: list[str] = [
+            "# Run these in this folder; riskproof is .venv/bin/riskproof of the checkout.",
+            "set -x",
+        ]
+
+    def title(self, text: str) -> None:
+        self._log += ["", f"# {text}"]
+        click.secho(f"\n{text}", bold=True)
+
+    def say(self, text: str) -> None:
+        click.echo(f"  {text}")
+
+    def run(
+        self, *arguments: str, into: str | None = None, expect: int = 0, show: bool = True, within: str = ""
+    ) -> None:
+        """Run `riskproof ...`; RemoteError if it does not exit with `expect`."""
+        words = "riskproof " + shlex.join(arguments) + (f" > {into}" if into else "")
+        line = f"(cd {within} && {words})" if within else words
+        self._log.append(line + (f"  # exits {expect}" if expect else ""))
+        click.secho(f"  $ {line}", fg="cyan")
+        done = subprocess.run(
+            [sys.executable, "-m", "riskproof.cli", *arguments],
+            cwd=self.folder / within,
+            capture_output=True,
+            check=False,
+        )
+        if into:
+            write_bytes(self.folder / within / into, done.stdout)
+        output = done.stderr.decode() + ("" if into else done.stdout.decode())
+        if show or done.returncode != expect:
+            for row in output.splitlines():
+                click.echo(f"    {row}")
+        if done.returncode != expect:
+            raise RemoteError(f"exit status {done.returncode}", where=line, expected=str(expect))
+
+    @contextmanager
+    def server(self, venue: str, port: int) -> Iterator[None]:
+        """`riskproof serve` in the background, stopped at the end."""
+        line = f"riskproof serve --config {venue}/riskproof.toml"
+        self._log.append(f"{line} 2> {venue}/server.log &")
+        click.secho(f"  $ {line} &", fg="cyan")
+        arguments = [sys.executable, "-m", "riskproof.cli", *shlex.split(line)[1:]]
+        with (self.folder / venue / "server.log").open("wb") as log:
+            process = subprocess.Popen(arguments, cwd=self.folder, stderr=log, stdout=log)
+        try:
+            self._wait(venue, port, process)
+            self.say(f"{venue} serves on 127.0.0.1:{port} (process {process.pid})")
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _wait(self, venue: str, port: int, process: subprocess.Popen[bytes]) -> None:
+        from riskproof.client import Client
+
+        tls = self.folder / venue / "tls"
+        until = time.monotonic() + START_SECONDS
+        with Client(
+            f"127.0.0.1:{port}",
+            authority=tls / "ca.pem",
+            certificate=tls / "operator-ops.pem",
+            private_key=tls / "operator-ops-key.pem",
+            timeout=5.0,
+        ) as client:
+            while process.poll() is None and time.monotonic() < until:
+                try:
+                    if client.is_serving():
+                        return
+                except ServiceError:
+                    time.sleep(0.1)
+        raise RemoteError("the server did not start", where=venue, expected=f"see {venue}/server.log")
+
+    def close(self) -> None:
+        write_bytes(self.folder / "commands.sh", ("\n".join(self._log) + "\n").encode())
+
+
+@click.command()
+@click.option(
+    "--out",
+    "folder",
+    type=FILE,
+    default="demo-output",
+    show_default=True,
+    help="Folder for every file; an earlier demo's is replaced.",
+)
+@reports_errors
+def demo(folder: Path) -> None:
+    """Two venues, an attestation, a verifier and an auditor, on this machine, with every command shown."""
+    stage = Stage(_fresh(folder))
+    started = time.monotonic()
+    try:
+        with ExitStack() as servers:
+            _venues(stage, servers)
+            _attestations(stage)
+        _verifier(stage)
+        _forger(stage)
+        _auditor(stage)
+    except RiskproofError:
+        click.secho("\nthe demo stopped; what it made is in " + str(folder), fg="red", err=True)
+        raise
+    finally:
+        stage.close()
+    click.secho(
+        f"\nDone in {time.monotonic() - started:.0f} s. Every file is in {folder}/, every command in {folder}/commands.sh.",
+        bold=True,
+    )
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder; one that an earlier demo made is replaced, anything else is left alone (InputError)."""
+    if folder.exists():
+        if not (folder / MARKER).exists():
+            raise InputError("exists, and no demo made it", where=str(folder), expected="--out with a new folder")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    write_bytes(folder / MARKER, b"")
+    return folder.resolve()
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def _address(stage: Stage, venue: str) -> str:
+    config = (stage.folder / venue / "riskproof.toml").read_text()
+    return config.split('address = "', 1)[1].split('"', 1)[0]
+
+
+def _venues(stage: Stage, servers: ExitStack) -> None:
+    stage.title("1. A market, two venues, and a client with a book at each")
+    books = [f"--book={name}={venue}-book.csv" for venue, name in VENUES.items()]
+    stage.run("market", "sample", "--time", str(int(time.time())), "--out", "market.json", *books)
+    for venue in VENUES:
+        (stage.folder / venue).mkdir()
+        stage.run("keys", "new", "--out", f"{venue}/key", "--venue", venue, show=False)
+        stage.run("keys", "public", f"{venue}/key", into=f"{venue}-keys.json", show=False)
+        clients = ("operator:ops", f"account-holder:{ACCOUNT}", f"verifier:{AUDIENCE}")
+        stage.run("certificates", "--out", f"{venue}/tls", *(f"--client={c}" for c in clients), show=False)
+        port = _free_port()
+        write_bytes(stage.folder / venue / "riskproof.toml", CONFIG.format(port=port).encode())
+        servers.enter_context(stage.server(venue, port))
+    for venue in VENUES:
+        where = ("--server", _address(stage, venue), "--identity", f"{venue}/tls/operator-ops")
+        stage.run("remote", "publish", *where, "--market", "market.json", show=False)
+        stage.run(
+            "remote", "trade", *where, "--account", ACCOUNT, "--trade-id", "opening", "--book", f"{venue}-book.csv"
+        )
+
+
+def _attestations(stage: Stage) -> None:
+    stage.title(f"2. {ACCOUNT} asks both venues for an attestation for {AUDIENCE}, and keeps the openings")
+    for venue in VENUES:
+        where = ("--server", _address(stage, venue), "--identity", f"{venue}/tls/account-holder-{ACCOUNT}")
+        stage.run("remote", "margin", *where, "--account", ACCOUNT)
+        files = ("--out", f"{venue}-attestation.json", "--opening", f"{venue}-opening.json")
+        asked = ("--account", ACCOUNT, "--audience", AUDIENCE, "--nonce", "2718", "--ttl", "86400")
+        stage.run("remote", "attest", *where, *asked, *files)
+
+
+def _verifier(stage: Stage) -> None:
+    stage.title(f"3. {AUDIENCE} has the attestations and the public keys, and has never seen the book")
+    folder = stage.folder / AUDIENCE
+    folder.mkdir()
+    for venue in VENUES:
+        for name in (f"{venue}-attestation.json", f"{venue}-keys.json"):
+            write_bytes(folder / name, read_bytes(stage.folder / name))
+    for venue in VENUES:
+        stage.run(*_verify(venue), within=AUDIENCE)
+
+
+def _verify(venue: str, attestation: str = "") -> tuple[str, ...]:
+    file = attestation or f"{venue}-attestation.json"
+    return ("verify", file, "--keys", f"{venue}-keys.json", "--audience", AUDIENCE, "--nonce", "2718")
+
+
+def _forger(stage: Stage) -> None:
+    stage.title("4. Somebody makes the margin smaller, or shows the attestation to somebody else")
+    envelope = json.loads(read_bytes(stage.folder / AUDIENCE / "venue-a-attestation.json"))
+    payload = json.loads(from_base64(envelope["payload"], "payload"))
+    disclosure = payload["disclosure"]
+    before, after = disclosure["initial_margin_micros"], disclosure["maintenance_margin_micros"]
+    disclosure["initial_margin_micros"] = after
+    envelope["payload"] = to_base64(canonical_json(payload))
+    write_bytes(stage.folder / AUDIENCE / "forged.json", canonical_json(envelope))
+    stage.say(f"forged.json says an initial margin of {money(int(after))} in place of {money(int(before))}")
+    stage.run(*_verify("venue-a", "forged.json"), within=AUDIENCE, expect=1)
+    other = (
+        "verify",
+        "venue-a-attestation.json",
+        "--keys",
+        "venue-a-keys.json",
+        "--audience",
+        "somebody-else",
+        "--nonce",
+        "2718",
+    )
+    stage.run(*other, within=AUDIENCE, expect=1)
+
+
+def _auditor(stage: Stage) -> None:
+    stage.title("5. An auditor is shown one position, and then the whole book")
+    stage.run(
+        "disclose", "--opening", "venue-a-opening.json", "--instrument", "BTC-PERPETUAL", "--out", "position.json"
+    )
+    proof = ("verify", "position.json", "--attestation", "venue-a-attestation.json", "--keys", "venue-a-keys.json")
+    stage.run(*proof, "--audience", AUDIENCE, "--nonce", "2718")
+    stage.run(*_verify("venue-a"), "--market", "market.json", "--opening", "venue-a-opening.json")
+    stage.say("the auditor's own table of the risk array; the arrow marks the worst scenario:")
+    stage.run("array", "--market", "market.json", "--portfolio", "venue-a-book.csv")

@@ -1,0 +1,203 @@
+"""`riskproof remote`: the client of a venue's service, from the command line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
+from riskproof.cli.market import FILE, load_market
+from riskproof.cli.output import emit_json, json_option, money, reports_errors, table
+from riskproof.errors import InputError
+
+if TYPE_CHECKING:
+    from riskproof.client import Client
+
+
+@click.group()
+def remote() -> None:
+    """Call a venue's service.
+
+    Who you are is in your client certificate: --identity tls/operator-ops stands for tls/operator-ops.pem and
+    tls/operator-ops-key.pem, with the authority tls/ca.pem (see riskproof certificates).
+
+    \b
+    riskproof remote publish --server HOST:PORT --identity tls/operator-ops --market market.json
+    riskproof remote trade   --server HOST:PORT --identity tls/operator-ops --account alice --trade-id t1 --book book.csv
+    riskproof remote attest  --server HOST:PORT --identity tls/account-holder-alice --account alice \\
+                             --audience lender --out att.json --opening opening.json
+    """
+
+
+def _connected(function: Callable[..., None]) -> Callable[..., None]:
+    """Options of the connection; the function gets an open client as its first argument."""
+
+    @click.option("--server", required=True, envvar="RISKPROOF_REMOTE_SERVER", help="HOST:PORT of the service.")
+    @click.option(
+        "--identity",
+        envvar="RISKPROOF_REMOTE_IDENTITY",
+        help="Certificate files without .pem, such as tls/operator-ops.",
+    )
+    @click.option("--ca", type=FILE, help="The server's authority [default: ca.pem beside the identity].")
+    @click.option("--insecure", is_flag=True, help="No TLS: a server in insecure mode on this machine.")
+    @click.option("--timeout", type=float, default=60.0, show_default=True, help="Deadline of a call, seconds.")
+    @functools.wraps(function)
+    def wrapper(
+        server: str, identity: str | None, ca: Path | None, insecure: bool, timeout: float, **options: Any
+    ) -> None:
+        with _open(server, identity, ca, insecure, timeout) as client:
+            function(client, **options)
+
+    return wrapper
+
+
+def _open(server: str, identity: str | None, ca: Path | None, insecure: bool, timeout: float) -> Client:
+    from riskproof.client import Client
+
+    if insecure:
+        return Client.insecure(server, timeout=timeout)
+    if identity is None and ca is None:
+        raise InputError("no certificate", where="--identity", expected="--identity, or --ca alone, or --insecure")
+    if identity is None:
+        return Client(server, authority=str(ca), timeout=timeout)
+    authority = ca or Path(identity).parent / "ca.pem"
+    return Client(
+        server,
+        authority=authority,
+        certificate=f"{identity}.pem",
+        private_key=f"{identity}-key.pem",
+        timeout=timeout,
+    )
+
+
+@remote.command()
+@click.option("--market", "market_file", required=True, type=FILE, help="Market file to publish.")
+@reports_errors
+@_connected
+def publish(client: Client, market_file: Path) -> None:
+    """Publish a market: its registry version and its snapshot. Operators."""
+    published = client.publish_market(load_market(market_file))
+    click.echo(f"registry {published.registry_digest.hex()}\nsnapshot {published.snapshot_digest.hex()}")
+
+
+@remote.command()
+@click.option("--out", required=True, type=FILE, help="Market file to write.")
+@reports_errors
+@_connected
+def market(client: Client, out: Path) -> None:
+    """Fetch the market that was published last; digests are checked. Everyone."""
+    fetched = client.get_market()
+    write_bytes(out, fetched.to_bytes())
+    click.echo(f"{out}: snapshot {fetched.snapshot.digest.hex()}", err=True)
+
+
+@remote.command()
+@reports_errors
+@_connected
+def keys(client: Client) -> None:
+    """Print the venue's public keys, a JWK set; compare it with a copy from elsewhere. Everyone."""
+    click.echo(client.get_key_set().decode("ascii"))
+
+
+@remote.command()
+@click.option("--account", required=True, help="Account id; it is opened if need be.")
+@click.option("--trade-id", required=True, help="Your id of the trade: sending it twice records it once.")
+@click.option("--book", "book_file", required=True, type=FILE, help="Legs: CSV with the header instrument,quantity.")
+@reports_errors
+@_connected
+def trade(client: Client, account: str, trade_id: str, book_file: Path) -> None:
+    """Record a trade of one or more legs, all or none. Operators."""
+    from riskproof.client import Holding
+    from riskproof.encoding import parse_canonical
+    from riskproof.market.portfolio import parse_book
+    from riskproof.market.registry import Registry
+
+    registry = Registry.from_document(parse_canonical(client.get_registry(), "registry"))
+    legs = parse_book(read_bytes(book_file), registry, str(book_file))
+    client.open_account(account)
+    recorded = client.record_trade(
+        account, trade_id, [Holding(registry.instruments[i].name, lots) for i, lots in legs.positions]
+    )
+    seen = ", recorded before" if recorded.replayed else ""
+    click.echo(f"trade {trade_id} of {account}: {len(legs)} legs, position version {recorded.position_version}{seen}")
+
+
+@remote.command()
+@click.option("--account", required=True, help="Account id.")
+@json_option
+@reports_errors
+@_connected
+def margin(client: Client, account: str, as_json: bool) -> None:
+    """Risk and margin of an account at the snapshot published last. Operators, and the account's holder."""
+    got = client.compute_margin(account)
+    worst = next(s for s in got.scenarios if s.id == got.worst_scenario_id)
+    if as_json:
+        emit_json(
+            {
+                "snapshot_digest": got.snapshot_digest.hex(),
+                "array_digest": got.array_digest.hex(),
+                "value_micros": got.value_micros,
+                "scenarios": [{"id": s.id, "pnl_micros": s.pnl_micros} for s in got.scenarios],
+                "worst": {"id": worst.id, "pnl_micros": worst.pnl_micros},
+                "initial_margin_micros": got.initial_margin_micros,
+                "maintenance_margin_micros": got.maintenance_margin_micros,
+            }
+        )
+        return
+    rows = [
+        ["value of the book", money(got.value_micros)],
+        [f"worst scenario {worst.id}", money(worst.pnl_micros)],
+        ["initial margin", money(got.initial_margin_micros)],
+        ["maintenance margin", money(got.maintenance_margin_micros)],
+    ]
+    click.echo(table([account, got.model_digest.hex()[:8]], rows))
+
+
+@remote.command()
+@click.option("--account", required=True, help="Account id.")
+@click.option("--audience", default="", help="Whom the attestation is for.")
+@click.option("--nonce", default="", help="What the audience asked to see in it.")
+@click.option("--ttl", type=int, default=0, help="Seconds until it expires [default: the venue's].")
+@click.option(
+    "--disclose",
+    "policy",
+    type=click.Choice(["default", "none", "margin", "array"]),
+    default="default",
+    show_default=True,
+    help="What it reveals; the default is the venue's.",
+)
+@click.option("--request-id", default="", help="Your id of the request: sending it twice attests once.")
+@click.option("--out", required=True, type=FILE, help="Attestation to write.")
+@click.option("--opening", "opening_file", type=FILE, help="Opening to write: SECRET (account holders only).")
+@reports_errors
+@_connected
+def attest(
+    client: Client,
+    account: str,
+    audience: str,
+    nonce: str,
+    ttl: int,
+    policy: str,
+    request_id: str,
+    out: Path,
+    opening_file: Path | None,
+) -> None:
+    """Have an account's net risk exposure attested. Operators, and the account's holder."""
+    from riskproof.client import Disclosure
+
+    made = client.create_attestation(
+        account,
+        request_id=request_id,
+        disclosure=Disclosure(policy),
+        audience=audience,
+        nonce=nonce,
+        ttl_seconds=ttl,
+    )
+    if opening_file is not None:
+        write_bytes(opening_file, client.get_opening(account, made.sequence), mode=PRIVATE)
+    write_bytes(out, made.attestation)
+    click.echo(f"{out}: attestation {made.sequence} of {account}, {made.digest.hex()}", err=True)
