@@ -11,3 +11,8 @@
 
 docs/service.md is the user's page.
 """
+
+import os
+
+# gRPC's core writes plain text to standard error (a line per failed handshake, say), where our logs are JSON: only its errors stay.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
