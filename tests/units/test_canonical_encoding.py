@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -157,3 +159,34 @@ def test_base64_with_stray_bits_or_of_another_type(node: Any) -> None:
         encoding.from_base64(node, "x")
     with pytest.raises(EncodingError):
         encoding.from_base64url(node if node != "YQ" else "YR", "x", 1)
+
+
+@pytest.mark.parametrize(
+    "hostile", [b"[" * 200_000, b'{"a":' * 100_000, b'["\\"' + b'["' * 100_000, b"[" * 33 + b"]" * 33]
+)
+def test_deep_nesting_is_refused_whatever_the_recursion_limit(hostile: bytes) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        with pytest.raises(EncodingError, match="nested too deeply"):
+            encoding.parse_json(hostile)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_brackets_in_strings_are_not_nesting() -> None:
+    text = '[["a\\"' + "[{" * 100 + '\\\\"]]'
+    assert encoding.parse_json(text.encode()) == [['a"' + "[{" * 100 + "\\"]]
+
+
+LEAVES = st.none() | st.booleans() | st.text() | st.integers(-(2**53) + 1, 2**53 - 1)
+TREES = st.recursive(LEAVES, lambda tree: st.lists(tree) | st.dictionaries(st.text(), tree))
+
+
+@given(TREES)
+def test_the_fast_writer_writes_rfc_8785(tree: object) -> None:
+    try:
+        expected = rfc8785.dumps(tree)
+    except UnicodeEncodeError:
+        return
+    assert encoding.canonical_json(tree) == expected
