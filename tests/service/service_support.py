@@ -20,7 +20,6 @@ from riskproof.attest.keys import generate_key_dir
 from riskproof.client import Client
 from riskproof.market.marketfile import Market
 from riskproof.market.sample import sample_market
-from riskproof.market.snapshot import Snapshot
 from riskproof.service.certificates import (
     CertificateFiles,
     make_authority,
@@ -45,12 +44,17 @@ def market() -> Market:
 
 
 def later(market: Market, seconds: int) -> Market:
-    """The same prices some seconds later: another snapshot of the same registry."""
-    return Market(market.registry, replace(market.snapshot, time=market.snapshot.time + seconds))
-
-
-def snapshot_of(market: Market) -> Snapshot:
-    return market.snapshot
+    """The same prices some seconds later: another snapshot of the same registry, without what has expired by then."""
+    snapshot = replace(market.snapshot, time=market.snapshot.time + seconds)
+    quotes = zip(market.registry.instruments, snapshot.quotes, strict=True)
+    return Market(
+        market.registry,
+        replace(
+            snapshot,
+            quotes=tuple(None if snapshot.is_expired(instrument) else quote for instrument, quote in quotes),
+            curves=tuple(c for c in snapshot.curves if c.expiry > snapshot.time),
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -171,9 +175,7 @@ def serving(files: Files, config: Config | None = None, **options: Any) -> Itera
 
 def methods() -> dict[str, Any]:
     """Every method of ours by "package.Service/Method"."""
-    return {
-        f"{service.full_name}/{method.name}": method for service, _ in METHODS for method in service.methods
-    }
+    return {f"{service.full_name}/{method.name}": method for service, _ in METHODS for method in service.methods}
 
 
 def raw_call(channel: grpc.Channel, name: str, timeout: float = 20, **fields: Any) -> Any:

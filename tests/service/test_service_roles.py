@@ -42,15 +42,19 @@ ALLOWED = {
 REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
+def check_reason(error: grpc.RpcError) -> None:
+    _, (info, *_) = details(error)
+    assert info.reason == error.code().name
+    assert info.domain == "riskproof"
+
+
 def outcome(channel: grpc.Channel, name: str) -> grpc.StatusCode:
     fields = {"account_id": "alice"} if "account_id" in methods()[name].input_type.fields_by_name else {}
     try:
         raw_call(channel, name, **fields)
     except grpc.RpcError as error:
         if error.code() in REFUSALS:
-            _, (info, *_) = details(error)
-            assert info.reason == error.code().name
-            assert info.domain == "riskproof"
+            check_reason(error)
         return error.code()
     return grpc.StatusCode.OK
 
