@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
+from riskproof.cli.files import read_bytes
 from riskproof.cli.output import json_option, reports_errors
 
 
@@ -45,3 +47,27 @@ def public(directories: tuple[Path, ...], not_before: int | None, not_after: int
     from riskproof.attest.keys import public_key_set
 
     click.echo(public_key_set(directories, not_before=not_before, not_after=not_after).to_bytes().decode("ascii"))
+
+
+@keys.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--kid", required=True, help="Id of the key, as `keys public` prints it.")
+@click.option(
+    "--reason",
+    required=True,
+    type=click.Choice(["superseded", "compromised"]),
+    help="superseded: earlier attestations stay valid; compromised: nothing that the key signed is valid any more.",
+)
+@click.option("--at", type=int, help="Time of the revocation, seconds since the epoch [default: the clock].")
+@reports_errors
+def revoke(file: Path, kid: str, reason: str, at: int | None) -> None:
+    """Print a JWK set with one of its keys revoked.
+
+    \b
+    riskproof keys revoke keys.json --kid KID --reason compromised > new-keys.json
+    """
+    from riskproof.attest.keyset import KeySet, RevocationReason
+
+    known = KeySet.from_bytes(read_bytes(file), str(file))
+    revoked = known.revoked(kid, int(time.time()) if at is None else at, RevocationReason(reason))
+    click.echo(revoked.to_bytes().decode("ascii"))

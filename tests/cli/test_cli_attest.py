@@ -70,6 +70,17 @@ def test_another_venues_keys_do_not_verify(venue: Run) -> None:
     assert got["failed_check"] == 1
 
 
+def test_rotation_keeps_old_attestations_valid_and_a_compromise_does_not(venue: Run) -> None:
+    kid = document(venue("keys", "public", "key"))["keys"][0]["kid"]
+    venue("keys", "new", "--out", "next", "--venue", "venue-a")
+    Path("both.json").write_text(venue("keys", "public", "key", "next").stdout)
+    for reason, code, failed in (("superseded", 0, None), ("compromised", 1, 2)):
+        Path("revoked.json").write_text(venue("keys", "revoke", "both.json", "--kid", kid, "--reason", reason).stdout)
+        asked = ("--keys", "revoked.json", "--audience", "lender", "--nonce", "n1", "--json")
+        assert document(venue("verify", "att.json", *asked, code=code))["failed_check"] == failed
+    assert "no key" in venue("keys", "revoke", "both.json", "--kid", "x", "--reason", "superseded", code=2).stderr
+
+
 def test_malformed_exits_2(venue: Run) -> None:
     good = Path("att.json").read_bytes()
     for mutation in (good[:-1], good + b"\n", b"", b"{}", json.dumps(json.loads(good)).encode()):
