@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,11 @@ def test_rotation_keeps_old_attestations_valid_and_a_compromise_does_not(venue: 
     kid = document(venue("keys", "public", "key"))["keys"][0]["kid"]
     venue("keys", "new", "--out", "next", "--venue", "venue-a")
     Path("both.json").write_text(venue("keys", "public", "key", "next").stdout)
+    later = str(int(time.time()) + 5)
     for reason, code, failed in (("superseded", 0, None), ("compromised", 1, 2)):
-        Path("revoked.json").write_text(venue("keys", "revoke", "both.json", "--kid", kid, "--reason", reason).stdout)
+        Path("revoked.json").write_text(
+            venue("keys", "revoke", "both.json", "--kid", kid, "--reason", reason, "--at", later).stdout
+        )
         asked = ("--keys", "revoked.json", "--audience", "lender", "--nonce", "n1", "--json")
         assert document(venue("verify", "att.json", *asked, code=code))["failed_check"] == failed
     assert "no key" in venue("keys", "revoke", "both.json", "--kid", "x", "--reason", "superseded", code=2).stderr
