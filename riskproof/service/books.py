@@ -79,7 +79,8 @@ class _Entry:
     def make_ready(self, priced: PricedMarket) -> None:
         """Move to the market's registry, apply what is pending, compute the risk."""
         with self.guard:
-            self.book.extend(priced.market.registry)
+            if self.book.registry.digest != priced.market.registry.digest:
+                self.book.extend(priced.market.registry)
             if self.pending:
                 for change in self.pending:
                     self.book.apply_trade([change])
