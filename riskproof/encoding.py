@@ -47,6 +47,7 @@ TAG_ATTESTATION_REQUEST: Final = "riskproof/attestation-request/v1"
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 1 << 21  # twice what a market of 65,536 instruments has; one value may take 250 bytes of memory
 _MAX_SAFE = 2**53 - 1
 
 
@@ -71,7 +72,7 @@ def canonical_json(document: Json) -> bytes:
     Raises:
         EncodingError: a float, an integer beyond 2^53 - 1, a key that is not a string, a lone surrogate, too deep.
     """
-    ascii_names = _check_tree(document, "$", 0)
+    ascii_names = _check_tree(document, None, 0)
     try:
         if ascii_names:  # UTF-16 order (RFC 8785, section 3.2.3) is code point order; eight times as fast
             text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -81,27 +82,44 @@ def canonical_json(document: Json) -> bytes:
         raise EncodingError(f"cannot be written as canonical JSON: {type(error).__name__}") from None
 
 
-def _check_tree(node: Json, path: str, depth: int) -> bool:
+_Path = tuple[Any, "str | int"] | None  # (path of the parent, member name or place): text only if there is an error
+
+
+def _place(path: _Path) -> str:
+    """`$.member[3]`, at most 80 characters and printable: the names may be hostile."""
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        if isinstance(step, int):
+            steps.append(f"[{step}]")
+        else:
+            steps.append("." + (step[:32] if step[:32].isprintable() else ascii(step[:32])))
+    return ("$" + "".join(reversed(steps)))[:80]
+
+
+def _check_tree(node: Json, path: _Path, depth: int) -> bool:
     """True if all member names are ASCII; EncodingError if the tree is not of our restricted JSON."""
     if depth > MAX_DEPTH:
-        raise EncodingError("nested too deeply", where=path[:80], expected=f"at most {MAX_DEPTH} levels")
+        raise EncodingError("nested too deeply", where=_place(path), expected=f"at most {MAX_DEPTH} levels")
     if node is None or isinstance(node, (bool, str)):
         return True
     ascii_names = True
     if isinstance(node, int):
         if abs(node) > _MAX_SAFE:
-            raise EncodingError("integer beyond 2^53 - 1", where=path[:80], expected="a decimal string")
+            raise EncodingError("integer beyond 2^53 - 1", where=_place(path), expected="a decimal string")
     elif isinstance(node, dict):
         for key, value in node.items():
             if not isinstance(key, str):
-                raise EncodingError("member name is not a string", where=path[:80])
-            ascii_names &= key.isascii() & _check_tree(value, f"{path}.{key}", depth + 1)
+                raise EncodingError("member name is not a string", where=_place(path))
+            ascii_names &= key.isascii() & _check_tree(value, (path, key), depth + 1)
     elif isinstance(node, (list, tuple)):
         for i, value in enumerate(node):
-            ascii_names &= _check_tree(value, f"{path}[{i}]", depth + 1)
+            ascii_names &= _check_tree(value, (path, i), depth + 1)
     else:
         raise EncodingError(
-            f"{type(node).__name__} has no canonical form", where=path[:80], expected="an integer or a decimal string"
+            f"{type(node).__name__} has no canonical form",
+            where=_place(path),
+            expected="an integer or a decimal string",
         )
     return ascii_names
 
@@ -147,10 +165,14 @@ def parse_json(data: bytes, where: str = "document", *, limit: int = MAX_DOCUMEN
     """Parse our restricted JSON, canonical or not (for configuration and files that people edit).
 
     Raises:
-        EncodingError: longer than `limit` bytes, not UTF-8, not JSON, duplicate member names, a fraction or a float, too deep.
+        EncodingError: longer than `limit` bytes, more than MAX_VALUES values, not UTF-8, not JSON, duplicate member names, a
+            fraction or a float, too deep.
     """
     if len(data) > limit:
         raise EncodingError(f"{len(data)} bytes are too many", where=where, expected=f"at most {limit}")
+    # Before decoding, since three bytes can become eighty of memory. Commas and brackets in strings count as well.
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
+        raise EncodingError("too many values", where=where, expected=f"at most {MAX_VALUES}")
     _check_depth(data, where)
     try:
         return json.loads(
