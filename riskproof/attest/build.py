@@ -126,6 +126,7 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
         audience=request.audience,
         nonce=request.nonce,
         numeraire=market.registry.numeraire,
+        quantity_exponent=market.registry.quantity_exponent,
         registry_digest=market.registry.digest,
         registry_size=len(market.registry),
         registry_root=registry_tree(market.registry).root,
@@ -224,6 +225,12 @@ def _check_age(request: AttestationRequest) -> None:
     age = request.issued_at - request.market.snapshot.time
     if age < 0:
         raise AttestationError(f"the snapshot is {-age} s newer than the attestation", where="issued_at")
+    if age > request.model.max_snapshot_age_seconds:
+        raise AttestationError(
+            f"the snapshot is {age} s old",
+            where="snapshot",
+            expected=f"at most the {request.model.max_snapshot_age_seconds} s of {request.model.name}",
+        )
     if request.max_snapshot_age is not None and not age <= request.max_snapshot_age <= MAX_TIME:
         raise AttestationError(
             f"the snapshot is {age} s old", where="snapshot", expected=f"at most {request.max_snapshot_age} s"

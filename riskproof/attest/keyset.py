@@ -27,7 +27,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from riskproof import encoding
+from riskproof import encoding, units
 from riskproof.attest.edwards import check_public_key
 from riskproof.encoding import Json
 from riskproof.errors import EncodingError, KeySetError
@@ -35,7 +35,7 @@ from riskproof.errors import EncodingError, KeySetError
 MAX_KEYS: Final = 256
 MAX_KEY_SET_BYTES: Final = 1 << 20
 MAX_VENUE: Final = 64
-MAX_TIME: Final = 2**40
+MAX_TIME: Final = units.TIME_MAX
 
 _CONSTANT: Final[dict[str, str]] = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig"}
 
@@ -209,12 +209,18 @@ class KeySet:
         return KeySet(self.keys + tuple(new))
 
     def revoked(self, key_id: str, at: int, reason: RevocationReason) -> KeySet:
-        """This set with one key revoked (KeySetError if there is none). A compromised key does not become superseded again."""
+        """This set with one key revoked. Revocation is never taken back: not its reason, and not its time.
+
+        Raises:
+            KeySetError: no such key; it is compromised already, or superseded at an earlier time.
+        """
         key = self.get(key_id)
         if key is None:
             raise KeySetError(f"no key {key_id[:64]!r} in the set", where="kid")
         if key.reason is not None and key.reason is not RevocationReason.SUPERSEDED:
             raise KeySetError("the key is already revoked as compromised", where=key_id)
+        if key.revoked_at is not None and reason is RevocationReason.SUPERSEDED and at > key.revoked_at:
+            raise KeySetError("the key was superseded earlier", where=key_id, expected=f"at most {key.revoked_at}")
         return KeySet(tuple(replace(k, revoked_at=at, reason=reason) if k is key else k for k in self.keys))
 
     def to_bytes(self) -> bytes:

@@ -118,8 +118,13 @@ def hash_path(node: Json, where: str) -> tuple[bytes, ...]:
 
 
 def lots(node: Json, where: str) -> int:
-    """An int64 as a decimal string; else EncodingError or UnitError."""
-    return units.parse_integer(encoding.string(node, where, max_length=20), where)
+    """An int64 as a decimal string; else EncodingError, which does not repeat the text: a position is secret."""
+    try:
+        return units.parse_integer(encoding.string(node, where, max_length=20), where)
+    except UnitError:
+        raise EncodingError(
+            "lots are not a canonical integer", where=where, expected="a signed 64-bit integer as a decimal string"
+        ) from None
 
 
 def _position(node: Json, size: int, where: str) -> OpenedPosition:

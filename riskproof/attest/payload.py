@@ -3,7 +3,7 @@
     {"schema": "riskproof/attestation/v1", "venue": "venue-a", "signers": ["<key id>"],
      "account": "<32 bytes>", "chain": "<32 bytes>", "issued_at": 1768382600, "expires_at": 1768386200,
      "audience": "lender", "nonce": "7f3a",                                                    both optional
-     "numeraire": "USD", "registry_digest": "<32>", "registry_size": 600, "registry_root": "<32>",
+     "numeraire": "USD", "quantity_exponent": 3, "registry_digest": "<32>", "registry_size": 600, "registry_root": "<32>",
      "snapshot_digest": "<32>", "snapshot_time": 1768382553, "max_snapshot_age_seconds": 3600,       the last one optional
      "model": {"name": "crypto-pm", "digest": "<32>"}, "kernel": "black76-q62/1", "array_digest": "<32>",
      "positions_root": "<32>", "tree_capacity": 1024,
@@ -37,6 +37,7 @@ MAX_AUDIENCE: Final = 128
 MAX_NONCE: Final = 128
 MAX_LIFETIME: Final = 366 * units.SECONDS_PER_DAY
 MAX_SCENARIOS: Final = 4_096
+MAX_QUANTITY_EXPONENT: Final = 12  # as in riskproof.market.registry.Registry
 GENESIS: Final = bytes(32)  # the previous digest of an account's first attestation
 SALT_BYTES: Final = 32
 POINT_BYTES: Final = 48
@@ -199,6 +200,7 @@ class Attestation:
         issued_at, expires_at: valid in [issued_at, expires_at).
         audience, nonce: whom it is for, and what they asked to see in it, if anything.
         numeraire: currency of every amount.
+        quantity_exponent: e, a lot is 10^-e of an instrument's unit: what an opened position means, without the registry.
         registry_digest, registry_size, registry_root: registry version, number of instruments, root of their Merkle tree.
         snapshot_digest, snapshot_time: the market.
         max_snapshot_age_seconds: the venue's own tolerance for issued_at - snapshot_time, or None.
@@ -217,6 +219,7 @@ class Attestation:
     audience: str | None
     nonce: str | None
     numeraire: str
+    quantity_exponent: int
     registry_digest: bytes
     registry_size: int
     registry_root: bytes
@@ -242,6 +245,7 @@ class Attestation:
             "issued_at": self.issued_at,
             "expires_at": self.expires_at,
             "numeraire": self.numeraire,
+            "quantity_exponent": self.quantity_exponent,
             "registry_digest": self.registry_digest.hex(),
             "registry_size": self.registry_size,
             "registry_root": self.registry_root.hex(),
@@ -305,6 +309,7 @@ _REQUIRED = (
     "issued_at",
     "expires_at",
     "numeraire",
+    "quantity_exponent",
     "registry_digest",
     "registry_size",
     "registry_root",
@@ -348,6 +353,9 @@ def _parse(node: Json, where: str) -> Attestation:
         else None,
         nonce=encoding.string(m["nonce"], f"{where}.nonce", max_length=MAX_NONCE) if "nonce" in m else None,
         numeraire=encoding.string(m["numeraire"], f"{where}.numeraire", max_length=16),
+        quantity_exponent=encoding.integer(
+            m["quantity_exponent"], f"{where}.quantity_exponent", low=0, high=MAX_QUANTITY_EXPONENT
+        ),
         registry_digest=encoding.hex_bytes(m["registry_digest"], f"{where}.registry_digest", 32),
         registry_size=registry_size,
         registry_root=encoding.hex_bytes(m["registry_root"], f"{where}.registry_root", 32),

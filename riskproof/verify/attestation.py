@@ -88,6 +88,7 @@ def verify_attestation(
         context = None
         if market is None:
             run.notes.append("no market given: registry, snapshot and risk array not recomputed")
+            _note_retired(run, parsed)
         else:
             from riskproof.verify.market import check_market
 
@@ -155,6 +156,13 @@ def check_statement(
     _check_snapshot_age(run, statement, clock_tolerance, max_snapshot_age)
     _check_figures(run, statement.disclosed)
     return statement
+
+
+def _note_retired(run: Run, statement: Attestation) -> None:
+    """Say what is not known of retired columns without a market, if there are any."""
+    if statement.columns.retired:
+        left_out = ", ".join(map(str, statement.columns.retired))
+        run.notes.append(f"no market given: that the retired columns ({left_out}) have expired is the venue's word")
 
 
 def _mismatch(member: str, stated: str | None, expected: str | None) -> str:

@@ -4,7 +4,7 @@
 10, 11     registry and snapshot are those of the market file, if one is given
 30         the disclosure names this attestation
 31         the terms of every instrument are the registry's at that index
-32         the lots are in the committed book: leaf, tree root, sizes, positions root
+32         the lots are in the committed book: leaf, tree root, sizes, positions root; none in a retired column
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ def verify_disclosure(
             max_snapshot_age=max_snapshot_age,
             required_signatures=required_signatures,
         )
-        if market is not None:
+        if market is None:
+            run.notes.append(
+                "no market given: registry and snapshot not compared; the terms are those of the attestation"
+            )
+        else:
             from riskproof.verify.market import check_registry
 
             check_registry(run, statement, market)
@@ -89,7 +93,16 @@ def _check_disclosure(run: Run, statement: Attestation, disclosure: Disclosure) 
         verify_multi_opening(root, MultiOpening(positions, disclosure.nodes)),
         "the positions are not in the committed book",
     )
+    retired = set(statement.columns.retired)
+    for p in disclosure.positions:
+        column = p.position.index // statement.columns.size
+        run.require(
+            Check.DISCLOSURE_POSITIONS,
+            column not in retired or not p.position.lots,
+            f"retired column {column} holds a position in {p.position.instrument.name}",
+        )
     run.passed(Check.DISCLOSURE_POSITIONS)
     run.positions = tuple(
-        ProvenPosition(p.position.index, p.position.instrument, p.position.lots) for p in disclosure.positions
+        ProvenPosition(p.position.index, p.position.instrument, p.position.lots, statement.quantity_exponent)
+        for p in disclosure.positions
     )

@@ -2,7 +2,7 @@
 
 10  registry: digest, size, instrument tree, column size, numeraire
 11  snapshot: digest and time
-12  risk model: the one given, or the shipped one of that name
+12  risk model: the one given, or the shipped one of that name; the snapshot was not older at issue than it allows
 13  risk array: recomputed by the kernel, digest equal to the last integer
 14  every instrument of a retired column has expired
 15  the scenarios disclosed are the model's, the worst one is the worst, the margins cover its loss
@@ -36,13 +36,18 @@ def check_registry(run: Run, statement: Attestation, data: bytes) -> Market:
     """Checks 10 and 11."""
     market = Market.from_bytes(data)
     registry, snapshot = market.registry, market.snapshot
-    # check 10
+    # check 10: the digest before anything else, so that no work is done, and kept, for a registry that nobody attested
+    run.require(
+        Check.REGISTRY,
+        statement.registry_digest == registry.digest,
+        f"registry digest: attested {statement.registry_digest.hex()}, given {registry.digest.hex()}",
+    )
     for what, stated, given in (
-        ("digest", statement.registry_digest.hex(), registry.digest.hex()),
         ("size", statement.registry_size, len(registry)),
         ("instrument tree", statement.registry_root.hex(), registry_tree(registry).root.hex()),
         ("column size", statement.columns.size, registry.column_size),
         ("numeraire", statement.numeraire, registry.numeraire),
+        ("quantity exponent", statement.quantity_exponent, registry.quantity_exponent),
     ):
         run.require(Check.REGISTRY, stated == given, f"registry {what}: attested {stated}, given {given}")
     run.passed(Check.REGISTRY)
@@ -105,6 +110,8 @@ def _check_model(run: Run, statement: Attestation, data: bytes | None) -> RiskMo
         f"risk model: attested {statement.model_name} {statement.model_digest.hex()}, "
         f"{'given' if data is not None else 'shipped'} {model.name} {model.digest.hex()}",
     )
+    age, limit = statement.issued_at - statement.snapshot_time, model.max_snapshot_age_seconds
+    run.require(Check.MODEL, age <= limit, f"the snapshot was {age} s old at issue, {model.name} allows {limit} s")
     run.passed(Check.MODEL)
     return model
 

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import NoReturn
 
+from riskproof import units
 from riskproof.attest.payload import Attestation
 from riskproof.encoding import Json
 from riskproof.market.registry import Instrument
@@ -91,11 +92,20 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class ProvenPosition:
-    """A position that a valid disclosure proves: int64 lots (zero too) of an instrument, by its terms and registry index."""
+    """A position that a valid disclosure proves: int64 lots (zero too) of an instrument, by its terms and registry index.
+
+    A lot is 10^-quantity_exponent of the instrument's unit.
+    """
 
     index: int
     instrument: Instrument
     lots: int
+    quantity_exponent: int
+
+    @property
+    def quantity(self) -> str:
+        """The exact decimal number of the instrument's units."""
+        return units.format_decimal(self.lots, self.quantity_exponent)
 
 
 @dataclass(frozen=True)
@@ -140,7 +150,12 @@ class Verdict:
             document["attestation"] = self.attestation.to_document()
         if self.positions:
             document["positions"] = [
-                {"index": p.index, "instrument": p.instrument.to_document(), "lots": str(p.lots)}
+                {
+                    "index": p.index,
+                    "instrument": p.instrument.to_document(),
+                    "lots": str(p.lots),
+                    "quantity": p.quantity,
+                }
                 for p in self.positions
             ]
         return document

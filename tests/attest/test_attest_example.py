@@ -69,6 +69,7 @@ def example() -> dict[str, bytes]:
         audience="lender",
         nonce="7f3a",
         numeraire="USD",
+        quantity_exponent=3,
         registry_digest=registry.digest,
         registry_size=3,
         registry_root=registry_tree(registry).root,

@@ -327,6 +327,15 @@ def test_merge_and_revoke() -> None:
     assert compromised.get(KEY.key_id) == KEY
     with pytest.raises(KeySetError, match="already revoked as compromised"):
         compromised.revoked(other.key_id, 8, RevocationReason.SUPERSEDED)
+    superseded = merged.revoked(other.key_id, 7, RevocationReason.SUPERSEDED)
+    with pytest.raises(KeySetError, match=r"was superseded earlier \(expected at most 7\)"):
+        superseded.revoked(other.key_id, 8, RevocationReason.SUPERSEDED)
+    earlier = superseded.revoked(other.key_id, 6, RevocationReason.SUPERSEDED).get(other.key_id)
+    assert earlier is not None
+    assert earlier.revoked_at == 6
+    later = superseded.revoked(other.key_id, 8, RevocationReason.COMPROMISED).get(other.key_id)
+    assert later is not None
+    assert later.refusal(1)
     with pytest.raises(KeySetError, match="no key 'x'"):
         merged.revoked("x", 8, RevocationReason.SUPERSEDED)
     with pytest.raises(KeySetError, match="go together"):
