@@ -11,7 +11,8 @@ and with the JIT off plain integers. riskproof.risk.margin has the literal twin.
 
 Shapes: pointers [A + 1], indices and lots [nnz] (account a holds lots[k] of indices[k] for pointers[a] <= k < pointers[a + 1]),
 rows [I, S], charges [I] = b_i, or -1 for what cannot be held; indices lie in [0, I). Outputs [A]: kinds; worst, the first scenario
-of least P&L; pnl [2, A], that P&L as 2^64 * pnl[0] + (pnl[1] modulo 2^64); buffers, sum_i |q_i| b_i (FAST only).
+of least P&L; pnl [2, A], that P&L as 2^64 * pnl[0] + (pnl[1] modulo 2^64); buffers, sum_i |q_i| b_i (FAST only); and on request
+table [2, A, S], every L[s] in the same two words (of FAST accounts the low one only: the high one is its sign).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def worst_fast(
     worst: Any,
     pnl: Any,
     buffers: Any,
+    table: Any = None,
 ) -> int:
     """Accounts begin <= a < end that the limit covers; the others get kind WIDE and nothing else.
 
@@ -57,6 +59,8 @@ def worst_fast(
     sums = np.zeros(scenarios, dtype=np.int64)
     for a in range(begin, end):
         k, stop = int(pointers[a]), int(pointers[a + 1])
+        if table is not None:
+            sums = table[1, a]
         sums[:] = 0
         total, buffer, held, last, right, kind = 0, 0, 0, -1, True, FAST
         # Four positions at a time keep the running sums in registers for longer, and the checks run in the shadow of the loads.
@@ -117,6 +121,7 @@ def worst_wide(
     kinds: Any,
     worst: Any,
     pnl: Any,
+    table: Any = None,
 ) -> int:
     """Accounts of kind WIDE; one that the wide bound does not cover gets kind BEYOND and nothing else. Returns as `worst_fast`."""
     scenarios = rows.shape[1]
@@ -146,6 +151,9 @@ def worst_wide(
             low &= _MASK32
             high += middle >> 32
             middle &= _MASK32
+            if table is not None:
+                table[0, a, s] = high
+                table[1, a, s] = ((middle - (1 << 32) if middle >> 31 else middle) << 32) + low
             if at < 0 or (high, middle, low) < (best_high, best_middle, best_low):
                 at, best_high, best_middle, best_low = s, high, middle, low
         signed = best_middle - (1 << 32) if best_middle >> 31 else best_middle
