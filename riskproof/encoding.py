@@ -243,9 +243,12 @@ def array(node: Json, where: str, *, max_length: int = 1_000_000) -> list[Json]:
     return node
 
 
+_HEX = frozenset("0123456789abcdef")
+
+
 def hex_bytes(node: Json, where: str, length: int) -> bytes:
     """Exactly `length` bytes in lower-case hexadecimal; else EncodingError."""
-    if not isinstance(node, str) or len(node) != 2 * length or not all(c in "0123456789abcdef" for c in node):
+    if not isinstance(node, str) or len(node) != 2 * length or not _HEX.issuperset(node):
         raise EncodingError("not lower-case hexadecimal", where=where, expected=f"{2 * length} hexadecimal digits")
     return bytes.fromhex(node)
 

@@ -86,7 +86,7 @@ class FreshCommitments:
 
 
 class CommittedBook:
-    """Lots over the registry index with their position tree and column commitments. Not safe for concurrent changes.
+    """Lots over the registry index with their position tree and column commitments. Not safe for concurrent changes; `fresh` changes nothing.
 
     Attributes:
         registry: the registry version that the lots are indexed by.
