@@ -86,7 +86,9 @@ class FreshCommitments:
 
 
 class CommittedBook:
-    """Lots over the registry index with their position tree and column commitments. Not safe for concurrent changes; `fresh` changes nothing.
+    """Lots over the registry index with their position tree and column commitments.
+
+    Not safe for concurrent changes; `fresh` changes nothing and may run on several threads at once.
 
     Attributes:
         registry: the registry version that the lots are indexed by.
