@@ -2,17 +2,25 @@
 
 Commands are loaded when they are called, so that `riskproof verify` starts without numpy, numba or gRPC.
 
-Exit status: 0 done (for `verify`: valid); 1 refused (for `verify`: invalid); 2 bad input or usage (for `verify`: malformed).
+Exit status: 0 done (for `verify`: valid); 1 refused (for `verify`: invalid); 2 bad input or usage (for `verify`: malformed);
+3 the answer could not be written (standard output is full, or nobody reads it).
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
-from typing import Any, Final
+import os
+import sys
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
 import click
 
 import riskproof
+from riskproof.cli.compiled import prepare_cache
+
+EXIT_NOT_WRITTEN: Final = 3
 
 # name -> (module, attribute, one line of help), in the order in which a newcomer meets them
 COMMANDS: Final = {
@@ -26,6 +34,7 @@ COMMANDS: Final = {
     "disclose": ("riskproof.cli.attest", "disclose", "Open single positions of an attestation."),
     "certificates": ("riskproof.cli.serve", "certificates", "Make a private certificate authority for mutual TLS."),
     "remote": ("riskproof.cli.remote", "remote", "Call a venue's service."),
+    "ledger": ("riskproof.cli.ledger", "ledger", "Check a venue's ledger."),
     "serve": ("riskproof.cli.serve", "serve", "Run the gRPC service of a venue."),
 }
 
@@ -44,9 +53,32 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            _not_written(error)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # from --help, which is printed before anything is invoked
+            _not_written(error)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+
+def _not_written(error: OSError) -> NoReturn:
+    """Leave with one message; files are read and written elsewhere, so this is standard output, or a file that the error names."""
+    # What is still buffered cannot be written either, and would be tried again when Python ends.
+    with suppress(OSError, ValueError, AttributeError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:
+        where = "standard output" if error.filename is None else str(error.filename)
+        click.echo(f"riskproof: {where}: cannot be written: {error.strerror}", err=True)
+    sys.exit(EXIT_NOT_WRITTEN)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -60,3 +92,6 @@ def main(**_: Any) -> None:
     An auditor:      riskproof verify att.json --keys keys.json --market market.json --opening opening.json
     Start here:      riskproof demo
     """
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False
+    prepare_cache()

@@ -26,10 +26,18 @@ def read_bytes(path: str | Path, *, limit: int = MAX_DOCUMENT_BYTES) -> bytes:
 
 
 def write_bytes(path: str | Path, data: bytes, *, mode: int = PUBLIC) -> None:
-    """Write a file whole or not at all, with `mode` from the first byte; InputError if it cannot be written."""
+    """Write a file whole or not at all, with `mode` from the first byte; InputError if it cannot be written.
+
+    A link stays a link. What is no file (/dev/stdout, a named pipe) is written to, never replaced.
+    """
     target = Path(path)
     temporary: str | None = None
     try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            with target.open("wb") as special:
+                special.write(data)
+            return
+        target = target.resolve()
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "wb") as f:
             os.fchmod(f.fileno(), mode)

@@ -67,7 +67,7 @@ def progress(message: str, *, after: float = 1.0) -> Iterator[None]:
 
 def compiling() -> Any:
     """Progress message for work that compiles the kernel the first time it runs on a machine."""
-    return progress("compiling the kernel for this machine, once; it is kept for the next time ...")
+    return progress("compiling the kernel, once; it is kept for the next time where a cache folder can be written ...")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, mark: int | None = None) -> str:
@@ -80,7 +80,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
         return (lead + "  ".join(parts)).rstrip()
 
     body = [line(row, "> " if i == mark else "  ") for i, row in enumerate(rows)]
-    return "\n".join([line(header, "  "), "  " + "  ".join("-" * w for w in widths), *body])
+    return "\n".join([line(header, "  "), ("  " + "  ".join("-" * w for w in widths)).rstrip(), *body])
 
 
 def money(micros: int) -> str:
@@ -88,6 +88,15 @@ def money(micros: int) -> str:
     whole, fraction = divmod(abs(micros), 10**6)
     decimals = f"{fraction:06d}".rstrip("0").ljust(2, "0")
     return f"{'-' if micros < 0 else ''}{whole:,}.{decimals}"
+
+
+def amounts(micros: Sequence[int]) -> list[str]:
+    """Amounts for one column: as `money`, with as many decimals as the one that needs most, so that the points line up."""
+    texts = [money(amount) for amount in micros]
+    decimals = max((len(text.partition(".")[2]) for text in texts), default=2)
+    return [
+        whole + point + fraction.ljust(decimals, "0") for whole, point, fraction in (t.partition(".") for t in texts)
+    ]
 
 
 def percent(ratio: int) -> str:

@@ -9,7 +9,7 @@ import click
 
 from riskproof.cli.files import read_bytes
 from riskproof.cli.market import FILE, load_market
-from riskproof.cli.output import compiling, emit_json, json_option, money, percent, reports_errors, table
+from riskproof.cli.output import amounts, compiling, emit_json, json_option, money, percent, reports_errors, table
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
@@ -74,7 +74,7 @@ def array(market_file: Path, book_file: Path, model_name: str, as_json: bool) ->
     if as_json:
         emit_json(array_document(market, model, risk_array, risk))
     else:
-        click.echo(array_text(model, risk))
+        click.echo(array_text(model, risk, market.registry.numeraire))
 
 
 def array_document(market: Market, model: RiskModel, risk_array: RiskArray, risk: PortfolioRisk) -> dict[str, object]:
@@ -106,18 +106,22 @@ def array_document(market: Market, model: RiskModel, risk_array: RiskArray, risk
     }
 
 
-def array_text(model: RiskModel, risk: PortfolioRisk) -> str:
+def array_text(model: RiskModel, risk: PortfolioRisk, numeraire: str) -> str:
     """The risk array as a table, worst scenario marked, margin below."""
     rows = [
-        [s.id, percent(s.price_shock), percent(s.vol_shock), f"{s.time_shift_seconds // 3600}h", money(pnl)]
-        for s, pnl in zip(model.scenarios, risk.pnl_micros, strict=True)
+        [s.id, percent(s.price_shock), percent(s.vol_shock), _duration(s.time_shift_seconds), pnl]
+        for s, pnl in zip(model.scenarios, amounts(risk.pnl_micros), strict=True)
     ]
-    text = table(["scenario", "price", "vol", "time", "P&L"], rows, mark=risk.worst_index)
+    text = table(["scenario", "price", "vol", "time", f"P&L, {numeraire}"], rows, mark=risk.worst_index)
     worst = model.scenarios[risk.worst_index]
     return (
         f"{text}\n\n"
-        f"value of the book   {money(risk.value_micros)}\n"
-        f"worst scenario      {worst.id}: {money(risk.pnl_micros[risk.worst_index])}\n"
-        f"initial margin      {money(risk.initial_margin_micros)}\n"
-        f"maintenance margin  {money(risk.maintenance_margin_micros)}"
+        f"value of the book   {money(risk.value_micros)} {numeraire}\n"
+        f"worst scenario      {worst.id}: {money(risk.pnl_micros[risk.worst_index])} {numeraire}\n"
+        f"initial margin      {money(risk.initial_margin_micros)} {numeraire}\n"
+        f"maintenance margin  {money(risk.maintenance_margin_micros)} {numeraire}"
     )
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 3600}h" if seconds % 3600 == 0 else f"{seconds}s"
