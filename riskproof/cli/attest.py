@@ -190,4 +190,4 @@ def disclose(opening_file: Path, instruments: tuple[str, ...], market_file: Path
     with compiling():
         disclosure = open_positions(opening, instruments, registry)
     write_bytes(out, disclosure.to_bytes())
-    click.echo(f"{out}: {len(disclosure.positions)} of the book's positions", err=True)
+    click.echo(f"{out}: {len(disclosure.positions)} positions opened, the rest of the book stays hidden", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 
 from riskproof.cli.files import read_bytes, write_bytes
 from riskproof.cli.output import compiling, emit_json, json_option, reports_errors, table
-from riskproof.units import format_time
+from riskproof.units import format_time, parse_decimal
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
@@ -53,7 +54,10 @@ def market() -> None:
 @click.option("--out", required=True, type=FILE, help="Market file to write.")
 @click.option("--seed", default=1, show_default=True, help="Another seed is another market.")
 @click.option(
-    "--time", "time", type=int, help="The snapshot's instant, seconds since the epoch [default: a fixed one]."
+    "--time",
+    "instant",
+    metavar="SECONDS|now",
+    help="The snapshot's instant, seconds since the epoch, or now [default: a fixed one].",
 )
 @click.option(
     "--book",
@@ -63,12 +67,12 @@ def market() -> None:
     help="Also write a sample book, such as market-maker-a=book.csv.",
 )
 @reports_errors
-def sample(out: Path, seed: int, time: int | None, books: tuple[str, ...]) -> None:
+def sample(out: Path, seed: int, instant: str | None, books: tuple[str, ...]) -> None:
     """Generate a market: SVI smiles on BTC and ETH, perpetuals, dated futures. The same seed gives the same bytes."""
     from riskproof.errors import InputError
     from riskproof.market.sample import sample_book, sample_market
 
-    made = sample_market(seed) if time is None else sample_market(seed, time)
+    made = sample_market(seed) if instant is None else sample_market(seed, _seconds(instant))
     pairs = [(name, path) for name, equals, path in (b.partition("=") for b in books) if equals and path]
     if len(pairs) != len(books):
         raise InputError("not a name and a file", where="--book", expected="NAME=FILE")
@@ -76,6 +80,12 @@ def sample(out: Path, seed: int, time: int | None, books: tuple[str, ...]) -> No
     _store(made, out)
     for path, text in rows:
         write_bytes(path, text.encode("ascii"))
+
+
+def _seconds(text: str) -> int:
+    if text == "now":
+        return int(time.time())
+    return parse_decimal(text, 0, "--time")
 
 
 @market.group(name="import")
@@ -87,7 +97,7 @@ def import_() -> None:
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--out", required=True, type=FILE, help="Market file to write.")
 @click.option("--registry", "previous", type=FILE, help="Earlier market file whose registry is extended.")
-@click.option("--time", "time", help="The chain's instant if no file tells it, such as 2026-01-14T09:22:33Z.")
+@click.option("--time", "stamp", help="The chain's instant if no file tells it, such as 2026-01-14T09:22:33Z.")
 @click.option(
     "--forward",
     type=click.Choice(["parity", "quoted"]),
@@ -96,14 +106,14 @@ def import_() -> None:
     help="Take forwards from put-call parity of the marks, or as the venue quotes them.",
 )
 @reports_errors
-def deribit(files: tuple[Path, ...], out: Path, previous: Path | None, time: str | None, forward: str) -> None:
+def deribit(files: tuple[Path, ...], out: Path, previous: Path | None, stamp: str | None, forward: str) -> None:
     """Import Deribit files: book summaries (JSON), option chains (CSV), futures and perpetuals (CSV)."""
     from riskproof.market.importers.deribit import import_files
     from riskproof.units import parse_time
 
     before = load_market(previous) if previous else None
     named = [(path.name, read_bytes(path)) for path in files]
-    instant = parse_time(time, "--time") if time else None
+    instant = parse_time(stamp, "--time") if stamp else None
     _store(import_files(named, previous=before, time=instant, forward=forward), out, before)
 
 
@@ -120,7 +130,6 @@ def deribit(files: tuple[Path, ...], out: Path, previous: Path | None, time: str
 def check(file: Path, tolerance: str, as_json: bool) -> None:
     """Reprice every option from the snapshot's forward and volatility, and compare with the quoted marks."""
     from riskproof.risk.market_check import check_market
-    from riskproof.units import parse_decimal
 
     loaded = load_market(file)
     with compiling():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,20 @@ import click
 
 from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
 from riskproof.cli.market import FILE, load_market
-from riskproof.cli.output import emit_json, json_option, money, reports_errors, table
-from riskproof.errors import InputError
+from riskproof.cli.output import amounts, emit_json, json_option, reports_errors, table
+from riskproof.errors import InputError, RemoteError
 
 if TYPE_CHECKING:
     from riskproof.client import Client
+
+# What gRPC says of a connection that could not be made, and what would have been right.
+_UNREACHED = (
+    ("Connection refused", "a server there (riskproof serve)"),
+    ("Hostname", "a name or address of the server's certificate (riskproof certificates --host)"),
+    ("CERTIFICATE_VERIFY_FAILED", "--ca with the authority that issued the server's certificate"),
+    ("create security handshaker", "PEM files of an authority, a certificate and its own key"),
+    ("Socket closed", "a client certificate of the authority that the server names (--identity)"),
+)
 
 
 @click.group()
@@ -44,26 +54,44 @@ def _connected(function: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--ca", type=FILE, help="The server's authority [default: ca.pem beside the identity].")
     @click.option("--insecure", is_flag=True, help="No TLS: a server in insecure mode on this machine.")
-    @click.option("--timeout", type=float, default=60.0, show_default=True, help="Deadline of a call, seconds.")
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        show_default=True,
+        help="Deadline of a call, seconds.",
+    )
     @functools.wraps(function)
     def wrapper(
         server: str, identity: str | None, ca: Path | None, insecure: bool, timeout: float, **options: Any
     ) -> None:
-        with _open(server, identity, ca, insecure, timeout) as client:
-            function(client, **options)
+        try:
+            with _open(server, identity, ca, insecure, timeout) as client:
+                function(client, **options)
+        except RemoteError as error:
+            hints = [hint for said, hint in _UNREACHED if "UNAVAILABLE" in error.what and said in error.what]
+            if not hints:
+                raise
+            raise RemoteError("no connection: " + error.what, where=server, expected=hints[0]) from None
 
     return wrapper
 
 
 def _open(server: str, identity: str | None, ca: Path | None, insecure: bool, timeout: float) -> Client:
+    # gRPC's own log repeats on standard error, in another format, what the errors say.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from riskproof.client import Client
 
+    host, _, port = server.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit():
+        raise InputError(f"not an address: {server[:64]!r}", where="--server", expected="HOST:PORT")
     if insecure:
         return Client.insecure(server, timeout=timeout)
     if identity is None and ca is None:
         raise InputError("no certificate", where="--identity", expected="--identity, or --ca alone, or --insecure")
     if identity is None:
         return Client(server, authority=str(ca), timeout=timeout)
+    identity = identity.removesuffix(".pem")
     authority = ca or Path(identity).parent / "ca.pem"
     return Client(
         server,
@@ -148,13 +176,10 @@ def margin(client: Client, account: str, as_json: bool) -> None:
             }
         )
         return
-    rows = [
-        ["value of the book", money(got.value_micros)],
-        [f"worst scenario {worst.id}", money(worst.pnl_micros)],
-        ["initial margin", money(got.initial_margin_micros)],
-        ["maintenance margin", money(got.maintenance_margin_micros)],
-    ]
-    click.echo(table([account, got.model_digest.hex()[:8]], rows))
+    names = ["value of the book", f"worst scenario {worst.id}", "initial margin", "maintenance margin"]
+    figures = [got.value_micros, worst.pnl_micros, got.initial_margin_micros, got.maintenance_margin_micros]
+    rows = [list(row) for row in zip(names, amounts(figures), strict=True)]
+    click.echo(table([f"account {account}", f"model {got.model_digest.hex()[:8]}"], rows))
 
 
 @remote.command()

@@ -20,13 +20,19 @@ from riskproof.errors import ConfigError
 def serve(config_file: Path | None) -> None:
     """Run the gRPC service of a venue until SIGTERM or SIGINT, then finish the calls at work.
 
+    A file to start from; paths in it count from the folder that it is in:
+
     \b
-    [server]                              [venue]
-    address = "127.0.0.1:50051"           key = "venue-key"
-    [tls]                                 [ledger]
-    certificate = "tls/server.pem"        url = "sqlite:///ledger.db"
+    [server]
+    address = "127.0.0.1:50051"
+    [tls]
+    certificate = "tls/server.pem"
     private_key = "tls/server-key.pem"
     client_ca = "tls/ca.pem"
+    [venue]
+    key = "venue-key"
+    [ledger]
+    url = "sqlite:///ledger.db"
     """
     import asyncio
 
@@ -54,20 +60,23 @@ def serve(config_file: Path | None) -> None:
 def certificates(directory: Path, hosts: tuple[str, ...], clients: tuple[str, ...]) -> None:
     """Make a private authority, a server certificate and client certificates, for tests and closed networks.
 
-    Files: ca.pem, server.pem, server-key.pem, and ROLE-NAME.pem with ROLE-NAME-key.pem for each client.
+    Files: ca.pem, ca-key.pem, server.pem, server-key.pem, and ROLE-NAME.pem with ROLE-NAME-key.pem for each client. In a folder
+    that has an authority already, it issues the certificates of further clients. Nothing is ever overwritten.
 
     \b
     riskproof certificates --out tls --client operator:ops --client account-holder:alice --client verifier:lender
+    riskproof certificates --out tls --client account-holder:bob
     """
     from riskproof.service.certificates import (
         LOOPBACK,
+        CertificateFiles,
         make_authority,
         make_client_certificate,
         make_server_certificate,
     )
     from riskproof.service.identity import Identity, Role
 
-    wanted = []
+    wanted: dict[str, Identity] = {}
     for text in clients:
         role, colon, name = text.partition(":")
         if not colon or role not in tuple(Role) or not name or not set(name) <= _PLAIN:
@@ -76,12 +85,39 @@ def certificates(directory: Path, hosts: tuple[str, ...], clients: tuple[str, ..
                 where="--client",
                 expected=f"ROLE:NAME with a role of {', '.join(Role)} and a name of letters, digits, '.', '-' and '_'",
             )
-        wanted.append(Identity(Role(role), name))
-    authority = make_authority(directory)
-    make_server_certificate(authority, directory, hosts=hosts or LOOPBACK)
-    for identity in wanted:
-        make_client_certificate(authority, directory, identity, name=f"{identity.role}-{identity.name}")
-    click.echo(f"{directory}: authority, server, {len(wanted)} clients; private keys have mode 0600", err=True)
+        wanted[f"{role}-{name}"] = Identity(Role(role), name)
+    made = []
+    try:
+        authority = CertificateFiles(directory / "ca.pem", directory / "ca-key.pem")
+        new = not authority.private_key.exists()
+        with_server = new or bool(hosts)
+        _refuse_existing(directory, [*(("ca",) if new else ()), *(("server",) if with_server else ()), *wanted])
+        if new:
+            authority = make_authority(directory)
+            made.append("authority")
+        if with_server:
+            make_server_certificate(authority, directory, hosts=hosts or LOOPBACK)
+            made.append("server")
+        for name, identity in wanted.items():
+            make_client_certificate(authority, directory, identity, name=name)
+            made.append(name)
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(directory), expected="a folder") from None
+    if not made:
+        raise ConfigError(
+            "the folder has an authority and a server", where=str(directory), expected="--client ROLE:NAME"
+        )
+    click.echo(f"{directory}: {', '.join(made)}; private keys have mode 0600", err=True)
+
+
+def _refuse_existing(directory: Path, names: list[str]) -> None:
+    """ConfigError if one of the certificates or keys is there already: all are made, or none."""
+    for name in names:
+        for path in (directory / f"{name}.pem", directory / f"{name}-key.pem"):
+            if path.exists():
+                raise ConfigError(
+                    "exists, and nothing is overwritten", where=str(path), expected="another name or --out"
+                )
 
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")

@@ -12,6 +12,7 @@ import click
 from riskproof.cli.files import read_bytes
 from riskproof.cli.market import FILE
 from riskproof.cli.output import emit_json, json_option, money, progress, reports_errors
+from riskproof.errors import InputError
 from riskproof.units import format_time
 
 if TYPE_CHECKING:
@@ -61,11 +62,18 @@ def verify(
     """
     from riskproof.verify import verify_attestation, verify_disclosure
 
+    if attestation is not None and (opening is not None or model is not None):
+        raise InputError(
+            "belongs to an attestation; FILE is a disclosure where --attestation is given",
+            where="--model" if opening is None else "--opening",
+            expected="riskproof verify ATTESTATION ... for it, without --attestation",
+        )
     at = int(time.time()) if now is None else now
+    data = read_bytes(file)
     with progress("recomputing; the first time on a machine this compiles the kernel ..."):
         if attestation is not None:
             verdict = verify_disclosure(
-                read_bytes(file),
+                data,
                 read_bytes(attestation),
                 read_bytes(keys),
                 now=at,
@@ -77,7 +85,7 @@ def verify(
             )
         else:
             verdict = verify_attestation(
-                read_bytes(file),
+                data,
                 read_bytes(keys),
                 now=at,
                 audience=audience,
@@ -92,7 +100,21 @@ def verify(
         emit_json(verdict.to_document())
     else:
         click.echo(verdict_text(verdict))
+        if attestation is None and verdict.outcome.value == "malformed" and (what := _other_document(data)):
+            click.echo(f"{file} is {what}", err=True)
     sys.exit(EXIT[verdict.outcome.value])
+
+
+def _other_document(data: bytes) -> str:
+    """What a file that is no attestation seems to be, and what to do with it; "" if that cannot be told."""
+    for schema, what in (
+        ("riskproof/disclosure/", "a disclosure: give its attestation with --attestation"),
+        ("riskproof/opening/", "an opening, which is secret: give it with --opening, after the attestation"),
+        ("riskproof/market/", "a market file: give it with --market, after the attestation"),
+    ):
+        if f'"schema":"{schema}'.encode() in data:
+            return what
+    return ""
 
 
 def _optional(path: Path | None) -> bytes | None:
@@ -105,7 +127,7 @@ def verdict_text(verdict: Verdict) -> str:
     if verdict.outcome.value == "valid" and verdict.attestation is not None:
         lines += statement_lines(verdict.attestation)
     lines += [
-        f"  proved: lots {p.lots} of {p.instrument.name} (registry index {p.index}) are in the committed book"
+        f"  proved: the committed book holds {p.quantity} {p.instrument.name} ({p.lots} lots, registry index {p.index})"
         for p in verdict.positions
     ]
     lines += [f"  [{check.number:>2}] {check.name}" for check in verdict.checks]
