@@ -44,6 +44,21 @@ key = "key"
 
 [ledger]
 url = "sqlite:///ledger.db"
+
+[attestation]
+max_snapshot_age_seconds = 86400
+"""
+
+# Keys, certificates and the market are made once: what follows refers to them.
+SCRIPT = """#!/bin/sh
+# Every command of the demo. `sh commands.sh` repeats them all, with the same keys and ledgers, for a day after the demo;
+# to repeat one by hand, in this folder, set PATH as here. Commands on a server need the two servers running.
+set -eu
+cd "$(dirname "$0")"
+PATH={path}:$PATH
+servers=""
+trap 'test -z "$servers" || kill $servers' EXIT
+set -x
 """
 
 
@@ -52,10 +67,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._log: list[str] = [
-            "# Run these in this folder; riskproof is .venv/bin/riskproof of the checkout.",
-            "set -x",
-        ]
+        self._log: list[str] = [SCRIPT.format(path=shlex.quote(str(Path(sys.executable).parent)))]
 
     def title(self, text: str) -> None:
         self._log += ["", f"# {text}"]
@@ -65,12 +77,27 @@ class Stage:
         click.echo(f"  {text}")
 
     def run(
-        self, *arguments: str, into: str | None = None, expect: int = 0, show: bool = True, within: str = ""
+        self,
+        *arguments: str,
+        into: str | None = None,
+        expect: int = 0,
+        show: bool = True,
+        within: str = "",
+        makes: str = "",
     ) -> None:
-        """Run `riskproof ...`; RemoteError if it does not exit with `expect`."""
+        """Run `riskproof ...`; RemoteError if it does not exit with `expect`.
+
+        Args:
+            into: file for standard output.
+            show: print what the command prints.
+            within: folder to run it in.
+            makes: what it makes once, and is kept when the commands are repeated.
+        """
         words = "riskproof " + shlex.join(arguments) + (f" > {into}" if into else "")
         line = f"(cd {within} && {words})" if within else words
-        self._log.append(line + (f"  # exits {expect}" if expect else ""))
+        self._log.append(
+            (f"test -e {makes} || " if makes else "") + line + (f" || test $? = {expect}" if expect else "")
+        )
         click.secho(f"  $ {line}", fg="cyan")
         done = subprocess.run(
             [sys.executable, "-m", "riskproof.cli", *arguments],
@@ -91,7 +118,12 @@ class Stage:
     def server(self, venue: str, port: int) -> Iterator[None]:
         """`riskproof serve` in the background, stopped at the end."""
         line = f"riskproof serve --config {venue}/riskproof.toml"
-        self._log.append(f"{line} 2> {venue}/server.log &")
+        client = f"--server 127.0.0.1:{port} --identity {venue}/tls/operator-ops"
+        self._log += [
+            f"{line} 2> {venue}/server.log &",
+            'servers="$servers $!"',
+            f"until riskproof remote keys {client} > /dev/null 2>&1; do kill -0 $!; sleep 1; done",
+        ]
         click.secho(f"  $ {line} &", fg="cyan")
         arguments = [sys.executable, "-m", "riskproof.cli", *shlex.split(line)[1:]]
         with (self.folder / venue / "server.log").open("wb") as log:
@@ -158,7 +190,7 @@ def demo(folder: Path) -> None:
     finally:
         stage.close()
     click.secho(
-        f"\nDone in {time.monotonic() - started:.0f} s. Every file is in {folder}/, every command in {folder}/commands.sh.",
+        f"\nDone in {time.monotonic() - started:.0f} s. Every file is in {folder}/; sh {folder}/commands.sh repeats every command.",
         bold=True,
     )
 
@@ -188,13 +220,14 @@ def _address(stage: Stage, venue: str) -> str:
 def _venues(stage: Stage, servers: ExitStack) -> None:
     stage.title("1. A market, two venues, and a client with a book at each")
     books = [f"--book={name}={venue}-book.csv" for venue, name in VENUES.items()]
-    stage.run("market", "sample", "--time", str(int(time.time())), "--out", "market.json", *books)
+    stage.run("market", "sample", "--time", "now", "--out", "market.json", *books, makes="market.json")
     for venue in VENUES:
         (stage.folder / venue).mkdir()
-        stage.run("keys", "new", "--out", f"{venue}/key", "--venue", venue, show=False)
+        stage.run("keys", "new", "--out", f"{venue}/key", "--venue", venue, show=False, makes=f"{venue}/key")
         stage.run("keys", "public", f"{venue}/key", into=f"{venue}-keys.json", show=False)
         clients = ("operator:ops", f"account-holder:{ACCOUNT}", f"verifier:{AUDIENCE}")
-        stage.run("certificates", "--out", f"{venue}/tls", *(f"--client={c}" for c in clients), show=False)
+        wanted = [f"--client={c}" for c in clients]
+        stage.run("certificates", "--out", f"{venue}/tls", *wanted, show=False, makes=f"{venue}/tls")
         port = _free_port()
         write_bytes(stage.folder / venue / "riskproof.toml", CONFIG.format(port=port).encode())
         servers.enter_context(stage.server(venue, port))
