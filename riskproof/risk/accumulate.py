@@ -159,3 +159,69 @@ def worst_wide(
         signed = best_middle - (1 << 32) if best_middle >> 31 else best_middle
         worst[a], pnl[0, a], pnl[1, a] = at, best_high, (signed << 32) + best_low
     return -1
+
+
+@jit  # type: ignore[untyped-decorator]
+def net_rows(pointers: Any, indices: Any, lots: Any, groups: Any, count: int, ends: Any, kinds: Any) -> int:
+    """How many of `count` groups every account holds, as running totals ends [A], and its kind, WIDE or BEYOND.
+
+    groups [I]: the group of an instrument, or -1 for none, -2 for what cannot be held. Returns as `worst_fast`.
+    """
+    seen = np.full(count, -1, dtype=np.int64)
+    rows = 0
+    for a in range(len(ends)):
+        halves, last = 0, -1
+        for k in range(int(pointers[a]), int(pointers[a + 1])):
+            i, q = int(indices[k]), int(lots[k])
+            group = int(groups[i])
+            if i <= last or q == 0 or group < -1:
+                return a
+            last = i
+            halves = min(halves + (-(q >> 1) if q < 0 else (q >> 1) + 1) + 2, _WIDE_LIMIT + 1)
+            if group >= 0 and int(seen[group]) != a:
+                seen[group] = a
+                rows += 1
+        ends[a] = rows
+        kinds[a] = BEYOND if halves > _WIDE_LIMIT else WIDE
+    return -1
+
+
+@jit  # type: ignore[untyped-decorator]
+def net_sums(
+    pointers: Any, indices: Any, lots: Any, groups: Any, per_unit: Any, count: int, kinds: Any, held: Any, out: Any
+) -> None:
+    """sum_i q_i v_ij over the instruments of each group that an account holds; a row for each, as `net_rows` counted them.
+
+    per_unit [I, J]. Outputs: held [R], the group of a row, ascending in an account; out [2, J, R], the sums in two words as pnl
+    above (accounts of kind BEYOND: nothing).
+    """
+    columns = per_unit.shape[1]
+    seen = np.full(count, -1, dtype=np.int64)
+    sums = np.zeros((count, columns, 3), dtype=np.int64)
+    row = 0
+    for a in range(len(kinds)):
+        for k in range(int(pointers[a]), int(pointers[a + 1])):
+            i, q = int(indices[k]), int(lots[k])
+            group = int(groups[i])
+            if group < 0:
+                continue
+            seen[group] = a
+            if int(kinds[a]) == BEYOND:
+                continue
+            for j in range(columns):
+                value = int(per_unit[i, j])
+                sums[group, j, 0] += imul_hi(q, value)
+                sums[group, j, 1] += imul_shr(q, value, 32) & _MASK32
+                sums[group, j, 2] += imul_low(q, value, 32)
+        for group in range(count):
+            if int(seen[group]) != a:
+                continue
+            held[row] = group
+            for j in range(columns):
+                low = int(sums[group, j, 2])
+                middle = int(sums[group, j, 1]) + (low >> 32)
+                out[0, j, row] = int(sums[group, j, 0]) + (middle >> 32)
+                middle &= _MASK32
+                out[1, j, row] = ((middle - (1 << 32) if middle >> 31 else middle) << 32) + (low & _MASK32)
+                sums[group, j, :] = 0
+            row += 1

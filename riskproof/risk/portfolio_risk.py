@@ -1,4 +1,6 @@
-"""Risk of one book: exact P&L in every scenario, the worst one, margin, value and Greeks; and of many (`evaluate_batch`).
+"""Risk of one book: exact P&L in every scenario, the worst one, margin, value and Greeks; and of many.
+
+`evaluate` takes one book; `evaluate_batch` and `batch_greeks` give the same integers for many.
 
 L[s] = sum_i q_i A[s, i]      exact, in 10^-(m+e) of the numeraire; reported once, in micros, rounded down
 margin = factor * (max(0, max_s -L[s]) + sum_i |q_i| b_i)      rounded up (riskproof.risk.margin)
@@ -16,12 +18,13 @@ from riskproof.errors import ModelError, PortfolioError, RegistryError, Snapshot
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import UNPRICED, RiskArray
-from riskproof.risk.batch import BatchRisk, evaluate_batch
+from riskproof.risk.batch import BatchArrays, BatchRisk, evaluate_batch
+from riskproof.risk.batch_greeks import BatchGreeks, batch_greeks
 from riskproof.risk.greeks import PortfolioGreeks, portfolio_greeks
 from riskproof.risk.margin import exact_pnl, exact_sum, margin_micros, worst_scenario
 from riskproof.risk.model import RiskModel
 
-__all__ = ["BatchRisk", "PortfolioRisk", "evaluate", "evaluate_batch"]
+__all__ = ["BatchArrays", "BatchGreeks", "BatchRisk", "PortfolioRisk", "batch_greeks", "evaluate", "evaluate_batch"]
 
 
 @dataclass(frozen=True, repr=False)
