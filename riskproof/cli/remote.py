@@ -222,7 +222,24 @@ def attest(
         nonce=nonce,
         ttl_seconds=ttl,
     )
-    if opening_file is not None:
-        write_bytes(opening_file, client.get_opening(account, made.sequence), mode=PRIVATE)
+    # The venue keeps the opening: if it cannot be fetched now, `remote opening` fetches it later.
     write_bytes(out, made.attestation)
     click.echo(f"{out}: attestation {made.sequence} of {account}, {made.digest.hex()}", err=True)
+    if opening_file is not None:
+        _fetch_opening(client, account, made.sequence, opening_file)
+
+
+@remote.command()
+@click.option("--account", required=True, help="Account id.")
+@click.option("--sequence", required=True, type=int, help="Number of the attestation in the account's sequence.")
+@click.option("--out", required=True, type=FILE, help="Opening to write: SECRET.")
+@reports_errors
+@_connected
+def opening(client: Client, account: str, sequence: int, out: Path) -> None:
+    """Fetch the opening of an attestation, mode 0600. The account's holder."""
+    _fetch_opening(client, account, sequence, out)
+
+
+def _fetch_opening(client: Client, account: str, sequence: int, out: Path) -> None:
+    write_bytes(out, client.get_opening(account, sequence), mode=PRIVATE)
+    click.echo(f"{out}: opening of attestation {sequence} of {account}, SECRET, mode 0600", err=True)

@@ -1,0 +1,159 @@
+"""`riskproof remote` against `riskproof serve`, both as people start them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_support import document
+from click.testing import CliRunner, Result
+
+from riskproof.cli import main
+
+CONFIG = """[server]
+address = "127.0.0.1:{port}"
+[tls]
+certificate = "tls/server.pem"
+private_key = "tls/server-key.pem"
+client_ca = "tls/ca.pem"
+[venue]
+key = "key"
+[ledger]
+url = "sqlite:///ledger.db"
+"""
+
+
+def riskproof(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def remote(command: str, who: str, *arguments: str, code: int = 0) -> Result:
+    server = Path("address").read_text()
+    return riskproof("remote", command, "--server", server, "--identity", f"tls/{who}", *arguments, code=code)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which a venue serves a sample market of now, and alice has a book."""
+    folder = tmp_path_factory.mktemp("venue")
+    old = Path.cwd()
+    os.chdir(folder)
+    clients = ("--client", "operator:ops", "--client", "account-holder:alice", "--client", "verifier:lender")
+    riskproof("certificates", "--out", "tls", *clients)
+    riskproof("keys", "new", "--out", "key")
+    riskproof("market", "sample", "--time", "now", "--out", "market.json", "--book", "market-maker-a=book.csv")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    Path("address").write_text(f"127.0.0.1:{port}")
+    Path("riskproof.toml").write_text(CONFIG.format(port=port))
+    command = [sys.executable, "-m", "riskproof.cli", "serve", "--config", "riskproof.toml"]
+    with Path("server.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            until = time.monotonic() + 60
+            while (
+                CliRunner()
+                .invoke(main, ["remote", "keys", "--server", f"127.0.0.1:{port}", "--identity", "tls/operator-ops"])
+                .exit_code
+            ):
+                assert process.poll() is None, Path("server.log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            remote("publish", "operator-ops", "--market", "market.json")
+            book = ("--account", "alice", "--trade-id", "t1", "--book", "book.csv")
+            assert "26 legs" in remote("trade", "operator-ops", *book).stdout
+            yield folder
+        finally:
+            process.send_signal(signal.SIGINT)
+            status = process.wait(20)
+    os.chdir(old)
+    assert status == 0  # Ctrl-C is how a server ends
+    assert "Traceback" not in (folder / "server.log").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def test_what_is_attested_verifies(tmp_path: Path) -> None:
+    att, opening, keys = (str(tmp_path / name) for name in ("att.json", "opening.json", "keys.json"))
+    remote("attest", "account-holder-alice", "--account", "alice", "--nonce", "n1", "--out", att, "--opening", opening)
+    assert Path(opening).stat().st_mode & 0o777 == 0o600
+    Path(keys).write_text(remote("keys", "verifier-lender").stdout)
+    fetched = str(tmp_path / "market.json")
+    remote("market", "verifier-lender", "--out", fetched)
+    assert Path(fetched).read_bytes() == Path("market.json").read_bytes()
+    asked = ("--nonce", "n1", "--market", fetched, "--opening", opening, "--json")
+    got = document(riskproof("verify", att, "--keys", keys, *asked))
+    assert (got["outcome"], got["checks"][-1]["number"]) == ("valid", 25)
+
+
+def test_an_attestation_is_kept_where_its_opening_is_refused(tmp_path: Path) -> None:
+    att, opening = tmp_path / "att.json", tmp_path / "opening.json"
+    files = ("--out", str(att), "--opening", str(opening))
+    said = remote("attest", "operator-ops", "--account", "alice", *files, code=1).stderr
+    assert "role operator may not call this (expected account-holder)" in said
+    assert att.exists()
+    assert not opening.exists()
+    sequence = said.split("attestation ")[1].split()[0]
+    wanted = ("--account", "alice", "--sequence", sequence, "--out", str(opening))
+    remote("opening", "account-holder-alice", *wanted)
+    assert opening.stat().st_mode & 0o777 == 0o600
+    assert (
+        "no attestation number"
+        in remote(
+            "opening", "account-holder-alice", "--account", "alice", "--sequence", "99", "--out", str(opening), code=1
+        ).stderr
+    )
+
+
+def test_roles_are_refused_in_words(tmp_path: Path) -> None:
+    said = remote("margin", "verifier-lender", "--account", "alice", code=1).stderr
+    assert "role verifier may not call this (expected account-holder or operator)" in said
+    said = remote("margin", "account-holder-alice", "--account", "bob", code=1).stderr
+    assert "own account only" in said
+
+
+def test_why_there_is_no_connection(tmp_path: Path) -> None:
+    server = Path("address").read_text()
+    riskproof("certificates", "--out", str(tmp_path / "tls"), "--client", "operator:ops")
+    other, theirs = str(tmp_path / "tls" / "operator-ops"), str(tmp_path / "tls" / "ca.pem")
+    stranger = "(expected a client certificate of the authority that the server names (--identity))\n"
+    for options, hint in (
+        (("--identity", other), "(expected --ca with the authority that issued the server's certificate)\n"),
+        (("--identity", "tls/operator-ops", "--ca", theirs), "that issued the server's certificate)\n"),
+        (("--identity", other, "--ca", "tls/ca.pem"), stranger),
+        (("--ca", "tls/ca.pem"), stranger),
+        (("--insecure",), stranger),
+        (("--identity", "tls/operator-ops", "--ca", "market.json"), "a certificate and its own key)\n"),
+    ):
+        result = riskproof("remote", "keys", "--server", server, *options, code=1)
+        assert result.stderr.startswith(f"riskproof: {server}: no connection: UNAVAILABLE"), result.stderr
+        assert result.stderr.endswith(hint), result.stderr
+
+
+def test_one_server_per_ledger() -> None:
+    command = [sys.executable, "-m", "riskproof.cli", "serve", "--config", "riskproof.toml"]
+    environment = {**os.environ, "RISKPROOF_SERVER_ADDRESS": "127.0.0.1:0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "another server has this ledger (expected one server per ledger)" in done.stderr
+
+
+def test_margin_of_an_account() -> None:
+    got = document(remote("margin", "account-holder-alice", "--account", "alice", "--json"))
+    assert got["worst"]["pnl_micros"] == min(s["pnl_micros"] for s in got["scenarios"])
+    assert got["initial_margin_micros"] > got["maintenance_margin_micros"] > 0
+    text = remote("margin", "account-holder-alice", "--account", "alice").stdout.splitlines()
+    assert "account alice" in text[0]
+    assert len({line.rfind(".") for line in text[2:]}) == 1  # decimal points below each other
