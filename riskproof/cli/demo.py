@@ -197,11 +197,14 @@ def demo(folder: Path) -> None:
 
 def _fresh(folder: Path) -> Path:
     """An empty folder; one that an earlier demo made is replaced, anything else is left alone (InputError)."""
-    if folder.exists():
-        if not (folder / MARKER).exists():
-            raise InputError("exists, and no demo made it", where=str(folder), expected="--out with a new folder")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    try:
+        if folder.exists():
+            if not (folder / MARKER).exists():
+                raise InputError("exists, and no demo made it", where=str(folder), expected="--out with a new folder")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(folder)) from None
     write_bytes(folder / MARKER, b"")
     return folder.resolve()
 

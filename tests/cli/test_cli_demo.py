@@ -61,6 +61,28 @@ def test_the_files_verify_again(demo: tuple[Path, str], run: Run) -> None:
     assert (got["outcome"], got["checks"][-1]["number"]) == ("valid", 25)
 
 
+def test_commands_sh_repeats_everything(demo: tuple[Path, str]) -> None:
+    """The same keys and ledgers, another attestation: and the forged one is refused again."""
+    before = (demo[0] / "venue-a-keys.json").read_bytes()
+    done = subprocess.run(
+        ["/bin/sh", str(demo[0] / "commands.sh")],
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    if "riskproof: not found" in done.stderr:
+        pytest.skip("riskproof is not installed beside this Python")
+    assert done.returncode == 0, done.stderr
+    verdicts = [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith(("valid", "invalid"))]
+    assert verdicts == ["valid", "valid", "invalid", "invalid", "valid", "valid"]
+    assert "attestation 2 of alice" in done.stderr
+    assert "recorded before" in done.stdout
+    assert (demo[0] / "venue-a-keys.json").read_bytes() == before
+
+
 def test_secret_files_are_private(demo: tuple[Path, str]) -> None:
     secret = [p for p in demo[0].rglob("*") if p.name.endswith(("opening.json", "-key.pem", "ledger.db"))]
     assert len(secret) >= 2 + 2 * 5 + 2
@@ -72,3 +94,4 @@ def test_a_folder_that_no_demo_made_is_left_alone(run: Run, tmp_path: Path) -> N
     (tmp_path / "mine" / "file").write_text("x")
     assert "no demo made it" in run("demo", "--out", "mine", code=2).stderr
     assert (tmp_path / "mine" / "file").read_text() == "x"
+    assert "mine/file/out: cannot be written" in run("demo", "--out", "mine/file/out", code=2).stderr
