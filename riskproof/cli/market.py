@@ -15,7 +15,7 @@ from riskproof.units import format_time, parse_decimal
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
 
-FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, readable=False)  # what cannot be read is said by `read_bytes`, in JSON with --json
 
 
 def load_market(path: Path) -> Market:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -112,7 +114,6 @@ def test_without_a_home_and_with_a_read_only_checkout_it_computes_all_the_same(r
             [sys.executable, "-c", become + code, *arguments],
             cwd="/",
             env=environment,
-            input=(tmp_path / "market.json").read_bytes(),
             capture_output=True,
             timeout=120,
             check=False,
@@ -120,9 +121,17 @@ def test_without_a_home_and_with_a_read_only_checkout_it_computes_all_the_same(r
 
     if nobody("import typing, click, riskproof").returncode != 0:
         pytest.skip("others cannot read this checkout or its Python")
-    done = nobody("from riskproof.cli import main; main(sys.argv[1:])", "price", "--market", "/dev/stdin")
-    assert done.returncode == 0, done.stderr
-    assert b"BTC-PERPETUAL" in done.stdout
+    with tempfile.TemporaryDirectory() as name:
+        market = shutil.copy(tmp_path / "market.json", name)
+        Path(name).chmod(0o755)
+        code = "from riskproof.cli import main; main(sys.argv[1:])"
+        done = nobody(code, "price", "--market", market)
+        assert done.returncode == 0, done.stderr
+        assert b"BTC-PERPETUAL" in done.stdout
+        Path(market).chmod(0o600)
+        done = nobody(code, "price", "--market", market, "--json")
+        assert done.returncode == 2
+        assert b'"what": "cannot be read: Permission denied"' in done.stdout
 
 
 @pytest.mark.parametrize("value", ["", "1"])
