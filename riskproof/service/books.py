@@ -18,7 +18,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary
 from riskproof.attest.book import AccountSecret, CommittedBook, epoch_of
 from riskproof.risk.portfolio_risk import PortfolioRisk, evaluate
 from riskproof.service.arrays import PricedMarket
+from riskproof.service.bridge import Bridge
 from riskproof.service.metrics import Metrics
 from riskproof.store import AttestationRecord, Ledger, StoredAttestation, TradeReceipt
 from riskproof.store.records import Change
@@ -119,6 +120,7 @@ class BookCache:
         self._limit, self._ledger, self._kernels, self._metrics, self._clock = limit, ledger, kernels, metrics, clock
         self._entries: OrderedDict[str, tuple[_Entry, int]] = OrderedDict()  # with the size it was counted with
         self._size = 0
+        self._bridge = Bridge(asyncio.get_running_loop())
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._recordings: set[asyncio.Task[TradeReceipt]] = set()
 
@@ -126,15 +128,15 @@ class BookCache:
         """Record a trade: the receipt is on disk, the next attestation contains it. Errors: those of Ledger.submit_trades."""
         future = self._ledger.submit_trades(account_id, trade_id, changes, self._clock())
         # A caller who hangs up must not leave the book behind the ledger: the task goes on without them.
-        task = asyncio.create_task(self._recorded(account_id, list(changes), asyncio.wrap_future(future)))
+        task = asyncio.create_task(self._recorded(account_id, list(changes), future))
         self._recordings.add(task)
         task.add_done_callback(self._recordings.discard)
         return await asyncio.shield(task)
 
     async def _recorded(
-        self, account_id: str, changes: list[Change], future: asyncio.Future[TradeReceipt]
+        self, account_id: str, changes: list[Change], future: Future[TradeReceipt]
     ) -> TradeReceipt:
-        receipt = await future
+        receipt = await self._bridge.result(future)
         if receipt.replayed:
             return receipt
         self._metrics.trades.inc()
@@ -165,9 +167,9 @@ class BookCache:
                 work = entry.builder(build)
                 future = self._ledger.submit_attestation(account_id, request_id, work, request_digest=request_digest)
                 if attempt == MAX_ATTEMPTS:
-                    return await asyncio.wrap_future(future)
+                    return await self._bridge.result(future)
             try:
-                return await asyncio.wrap_future(future)
+                return await self._bridge.result(future)
             except _MovedError:
                 continue
         raise AssertionError("the last attempt returns or raises")

@@ -44,7 +44,7 @@ class ServerConfig:
         max_message_bytes: largest message that is received.
         max_concurrent_calls: calls at work at the same time; one more is refused.
         max_open_streams: health and reflection streams open at the same time; one more is refused.
-        max_streams_per_connection: HTTP/2 streams of one connection; more of them wait on the client's side.
+        max_streams_per_connection: HTTP/2 streams of one connection; when they come close to it, some are refused.
         max_connection_idle_seconds: a connection without calls is closed after this.
         max_call_seconds: deadline of calls that have none or a later one.
         shutdown_grace_seconds: how long calls at work may finish after SIGTERM.
@@ -60,7 +60,7 @@ class ServerConfig:
     max_message_bytes: int = _bounded(16 * MIB, 1 << 16, 1 << 30)
     max_concurrent_calls: int = _bounded(256, 1, 1 << 16)
     max_open_streams: int = _bounded(1024, 1, 1 << 16)
-    max_streams_per_connection: int = _bounded(128, 1, 1 << 16)
+    max_streams_per_connection: int = _bounded(1024, 1, 1 << 16)
     max_connection_idle_seconds: int = _bounded(300, 1, 86_400)
     max_call_seconds: int = _bounded(30, 1, 3_600)
     shutdown_grace_seconds: int = _bounded(10, 0, 3_600)
