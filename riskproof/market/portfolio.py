@@ -105,7 +105,8 @@ def parse_book(data: bytes, registry: Registry, where: str = "book") -> Portfoli
     except UnicodeDecodeError as error:
         raise EncodingError("not UTF-8", where=f"{where}: byte {error.start}") from None
     if lines[0] != HEADER:
-        raise EncodingError("wrong header", where=f"{where}:1", expected=HEADER)
+        what = "byte order mark before the header" if lines[0].startswith("\ufeff") else "wrong header"
+        raise EncodingError(what, where=f"{where}:1", expected=HEADER)
     seen: dict[int, int] = {}
     positions: list[tuple[int, int]] = []
     for number, line in enumerate(lines[1:], start=2):

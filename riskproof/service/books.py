@@ -36,9 +36,9 @@ MAX_ATTEMPTS: Final = 4  # of an attestation whose book keeps moving; the last o
 INLINE_POSITIONS: Final = (
     100  # computed on the event loop, well below a millisecond; larger books go to a kernel thread
 )
-BYTES_PER_LEAF: Final = 80  # two tree nodes and the lots of one registry index
+BYTES_PER_LEAF: Final = 16  # lots and tree nodes of one registry index
 BYTES_PER_POSITION: Final = 1_500  # the opening's fragment and the objects of one position
-BYTES_PER_BOOK: Final = 16_384  # everything else
+BYTES_PER_BOOK: Final = 8_192  # everything else
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def test_a_book() -> None:
 BAD: list[tuple[bytes, type[InputError], str]] = [
     (b"", EncodingError, r"book\.csv:1: wrong header \(expected instrument,quantity"),
     (b"quantity,instrument\n", EncodingError, "wrong header"),
-    (b"\xef\xbb\xbf" + HEADER, EncodingError, "wrong header"),
+    (b"\xef\xbb\xbf" + HEADER, EncodingError, "byte order mark before the header"),
     (HEADER + b"BTC,\xff\n", EncodingError, r"book\.csv: byte 24: not UTF-8"),
     (HEADER + b"ETH,1\n", UnknownInstrumentError, r"book\.csv:2: no instrument 'ETH' in the registry"),
     (HEADER + b"btc,1\n", UnknownInstrumentError, "no instrument 'btc'"),
