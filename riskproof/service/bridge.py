@@ -1,7 +1,7 @@
 """Futures of the ledger's writer thread, awaited on the event loop.
 
-The writer resolves the futures of a whole group one after the other. Waking the loop for each of them would hand the interpreter lock
-to and fro as often; here the first one of a group wakes it, and it takes all that have come by then.
+The writer resolves the futures of a whole group one after the other. Waking the loop for each of them would hand the
+interpreter lock to and fro as often; here the first one of a group wakes it, and it takes all that have come by then.
 """
 
 from __future__ import annotations
