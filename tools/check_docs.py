@@ -77,7 +77,9 @@ def check_riskproof(line: str) -> str | None:
         words = shlex.split(line, comments=True)
     except ValueError as error:
         return str(error)
-    words = words[: next((i for i, w in enumerate(words) if w in (";", "|", ">", "&&", "&") or w.startswith(">")), len(words))]
+    words = words[
+        : next((i for i, w in enumerate(words) if w in (";", "|", ">", "&&", "&") or w.startswith(">")), len(words))
+    ]
     command: click.Command = cli
     context = click.Context(cli, info_name="riskproof")
     rest = [w.rstrip(";") for w in words[1:]]
@@ -117,7 +119,9 @@ def unreachable(linked: dict[Path, set[Path]]) -> list[str]:
             seen.add(page)
             queue += [p for p in linked.get(page, ()) if p.suffix == ".md"]
             queue += [p for d in linked.get(page, ()) if d.is_dir() for p in d.glob("*.md")]
-    return [f"{p.relative_to(ROOT)}: no way here from README.md" for p in pages() if "docs" in p.parts and p not in seen]
+    return [
+        f"{p.relative_to(ROOT)}: no way here from README.md" for p in pages() if "docs" in p.parts and p not in seen
+    ]
 
 
 def main() -> int:

@@ -133,9 +133,7 @@ class BookCache:
         task.add_done_callback(self._recordings.discard)
         return await asyncio.shield(task)
 
-    async def _recorded(
-        self, account_id: str, changes: list[Change], future: Future[TradeReceipt]
-    ) -> TradeReceipt:
+    async def _recorded(self, account_id: str, changes: list[Change], future: Future[TradeReceipt]) -> TradeReceipt:
         receipt = await self._bridge.result(future)
         if receipt.replayed:
             return receipt
