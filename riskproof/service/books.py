@@ -24,6 +24,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from riskproof.attest.book import AccountSecret, CommittedBook, epoch_of
+from riskproof.market.portfolio import Portfolio
 from riskproof.risk.portfolio_risk import PortfolioRisk, evaluate
 from riskproof.service.arrays import PricedMarket
 from riskproof.service.bridge import Bridge
@@ -61,15 +62,17 @@ class _MovedError(Exception):
 class _Entry:
     """A committed book at a position version.
 
-    version: of the book. pending, known: changes acknowledged since, up to this version. guard: over book, version and
-    state, which event loop, kernel threads and the writer thread share.
+    Attributes:
+        portfolio: the book's lots.
+        version: the book's; pending: changes acknowledged since, which lead to the version known.
+        guard: over all of this, for event loop, kernel threads and the writer thread share it.
     """
 
     book: CommittedBook
     epoch: int
     version: int
     known: int
-    positions: int
+    portfolio: Portfolio
     pending: list[Change] = field(default_factory=list)
     state: BookState | None = None
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -86,10 +89,9 @@ class _Entry:
                 for change in self.pending:
                     self.book.apply_trade([change])
                 self.pending.clear()
+                self.portfolio = self.book.portfolio
             self.version = self.known
-            portfolio = self.book.portfolio
-            self.positions = len(portfolio)
-            risk = evaluate(priced.market, priced.model, priced.array, portfolio, with_greeks=False)
+            risk = evaluate(priced.market, priced.model, priced.array, self.portfolio, with_greeks=False)
             self.state = BookState(self.book, risk, priced)
 
     def builder(self, build: Build) -> Callable[[int, bytes], AttestationRecord]:
@@ -105,10 +107,15 @@ class _Entry:
 
         return work
 
+    def prepare(self) -> None:
+        """Blind the book afresh for the next attestation, while nobody waits for it."""
+        with self.guard:
+            self.book.prepare()
+
     @property
     def size(self) -> int:
         """Estimated bytes."""
-        return BYTES_PER_BOOK + BYTES_PER_LEAF * len(self.book.registry) + BYTES_PER_POSITION * self.positions
+        return BYTES_PER_BOOK + BYTES_PER_LEAF * len(self.book.registry) + BYTES_PER_POSITION * len(self.portfolio)
 
 
 class BookCache:
@@ -167,14 +174,16 @@ class BookCache:
                 if attempt == MAX_ATTEMPTS:
                     return await self._bridge.result(future)
             try:
-                return await self._bridge.result(future)
+                stored = await self._bridge.result(future)
             except _MovedError:
                 continue
+            self._kernels.submit(entry.prepare)
+            return stored
         raise AssertionError("the last attempt returns or raises")
 
     async def _make_ready(self, account_id: str, entry: _Entry, priced: PricedMarket) -> None:
         try:
-            if entry.positions + len(entry.pending) <= INLINE_POSITIONS:
+            if len(entry.portfolio) + len(entry.pending) <= INLINE_POSITIONS:
                 entry.make_ready(priced)
             else:
                 await asyncio.get_running_loop().run_in_executor(self._kernels, entry.make_ready, priced)
@@ -210,7 +219,7 @@ class BookCache:
         secret = AccountSecret(self._ledger.account(account_id).secret)
         version, portfolio = self._ledger.positions(account_id)
         book = CommittedBook(priced.market.registry, portfolio, secret, epoch)
-        return _Entry(book, epoch, version, version, len(portfolio))
+        return _Entry(book, epoch, version, version, portfolio)
 
     def _lock(self, account_id: str) -> asyncio.Lock:
         lock = self._locks.get(account_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 from collections.abc import Callable
@@ -34,6 +35,7 @@ HANDSHAKE_SECONDS: Final = 20  # a connection that has not finished TLS by then 
 KEEPALIVE_SECONDS: Final = 60  # a peer that does not answer a ping after this, and 20 s more, is gone
 MAX_METADATA_BYTES: Final = 16_384
 MAX_OPEN_FILES: Final = 65_536
+COLLECT_AFTER: Final = 20_000  # new container objects between two collections of the youngest generation
 
 METHODS: Final[tuple[tuple[Any, Callable[[Venue], object]], ...]] = (
     (market_pb2.DESCRIPTOR.services_by_name["MarketService"], MarketMethods),
@@ -183,6 +185,10 @@ async def serve(config: Config, *, log: Logger | None = None) -> None:
         loop.add_signal_handler(number, stop.set)
     try:
         await server.start()
+        # What is loaded by now stays: the collector need not walk it over and over between two calls.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
         await stop.wait()
         server.log.info("stopping", grace_seconds=config.server.shutdown_grace_seconds)
         await server.stop()
