@@ -82,17 +82,16 @@ class _Entry:
 
     def make_ready(self, priced: PricedMarket) -> None:
         """Move to the market's registry, apply what is pending, compute the risk."""
-        with self.guard:
-            if self.book.registry.digest != priced.market.registry.digest:
+        if self.pending or self.book.registry.digest != priced.market.registry.digest:
+            with self.guard:
                 self.book.extend(priced.market.registry)
-            if self.pending:
                 for change in self.pending:
                     self.book.apply_trade([change])
                 self.pending.clear()
                 self.portfolio = self.book.portfolio
-            self.version = self.known
-            risk = evaluate(priced.market, priced.model, priced.array, self.portfolio, with_greeks=False)
-            self.state = BookState(self.book, risk, priced)
+                self.version = self.known
+        risk = evaluate(priced.market, priced.model, priced.array, self.portfolio, with_greeks=False)
+        self.state = BookState(self.book, risk, priced)
 
     def builder(self, build: Build) -> Callable[[int, bytes], AttestationRecord]:
         """What the writer thread calls: `build` on the book as it is now, or _MovedError if it no longer is."""

@@ -120,6 +120,8 @@ class Writer:
 
     def _commit(self, group: list[_Operation]) -> list[tuple[Any, BaseException | None]]:
         with self._database.write(operation.lock for operation in group) as connection:
+            if len(group) == 1:  # alone it needs no savepoint: if it fails, so does its transaction
+                return [(self._guarded(connection, group[0].work), None)]
             return [self._attempt(connection, operation.work) for operation in group]
 
     def _attempt(self, connection: Connection, work: Work[Any]) -> tuple[Any, BaseException | None]:
