@@ -5,7 +5,7 @@
      "audience": "lender", "nonce": "7f3a",                                                    both optional
      "numeraire": "USD", "quantity_exponent": 3, "registry_digest": "<32>", "registry_size": 600, "registry_root": "<32>",
      "snapshot_digest": "<32>", "snapshot_time": 1768382553, "max_snapshot_age_seconds": 3600,       the last one optional
-     "model": {"name": "crypto-pm", "digest": "<32>"}, "kernel": "black76-q62/1", "array_digest": "<32>",
+     "model": {"name": "crypto-pm", "digest": "<32>"}, "kernel": "black76-q60/1", "array_digest": "<32>",
      "positions_root": "<32>", "tree_capacity": 1024,
      "columns": {"size": 256, "retired": [], "commitments": ["<48>", ...]},
      "disclosure": {"policy": "margin", "grid": {"significant_digits": 2}, "initial_margin_micros": "1300000",
