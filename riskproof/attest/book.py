@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -118,7 +117,6 @@ class CommittedBook:
         self._blindings = [Blinding.random() for _ in range(registry.columns)]
         self._columns: list[G1Point] = list(self._basis.commit_all(dense, self._blindings))
         self._fragment: bytes | None = None
-        self._prepared: deque[FreshCommitments] = deque(maxlen=1)  # popped, so that nothing is used twice
 
     def __repr__(self) -> str:
         return f"CommittedBook(<{len(self._lots)} positions of {len(self.registry)}>)"
@@ -162,7 +160,6 @@ class CommittedBook:
             else:
                 self._lots.pop(index, None)
         self._fragment = None
-        self._prepared.clear()
 
     def extend(self, registry: Registry) -> None:
         """Move to a longer version of the registry; new instruments have no lots (RegistryError if it is not an extension)."""
@@ -183,21 +180,9 @@ class CommittedBook:
             self._columns.append(self._basis.commit(nothing, self._blindings[-1]))
         self.registry = registry
         self._fragment = None
-        self._prepared.clear()
-
-    def prepare(self) -> None:
-        """Make the next `fresh` cheap: its commitments are computed now. Never while the book changes."""
-        if not self._prepared:
-            self._prepared.append(self._blinded_afresh())
 
     def fresh(self) -> FreshCommitments:
         """The commitments under a new root salt and new blindings; the book itself does not change."""
-        try:
-            return self._prepared.pop()
-        except IndexError:
-            return self._blinded_afresh()
-
-    def _blinded_afresh(self) -> FreshCommitments:
         root_salt = BN254_FR.to_bytes(BN254_FR.reduce_wide(secrets.token_bytes(WIDE_BYTES)))
         blindings = [Blinding.random() for _ in self._columns]
         columns = [

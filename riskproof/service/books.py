@@ -106,11 +106,6 @@ class _Entry:
 
         return work
 
-    def prepare(self) -> None:
-        """Blind the book afresh for the next attestation, while nobody waits for it."""
-        with self.guard:
-            self.book.prepare()
-
     @property
     def size(self) -> int:
         """Estimated bytes."""
@@ -173,11 +168,9 @@ class BookCache:
                 if attempt == MAX_ATTEMPTS:
                     return await self._bridge.result(future)
             try:
-                stored = await self._bridge.result(future)
+                return await self._bridge.result(future)
             except _MovedError:
                 continue
-            self._kernels.submit(entry.prepare)
-            return stored
         raise AssertionError("the last attempt returns or raises")
 
     async def _make_ready(self, account_id: str, entry: _Entry, priced: PricedMarket) -> None:

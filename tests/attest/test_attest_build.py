@@ -94,26 +94,6 @@ def test_book_after_trades_opens_as_a_fresh_one(market: Market) -> None:
     opens(book)
 
 
-def test_prepared_commitments_are_used_once_and_never_after_a_change(market: Market) -> None:
-    book = CommittedBook(market.registry, Portfolio(((3, 5), (300, -7))), AccountSecret.random(), 1)
-    book.prepare()
-    book.prepare()
-    first, second = book.fresh(), book.fresh()
-    assert set(first.columns).isdisjoint(second.columns)
-    assert set(first.blindings).isdisjoint(second.blindings)
-    assert (first.positions_root, first.root_salt) != (second.positions_root, second.root_salt)
-    book.prepare()
-    book.apply_trade([(3, 2)])
-    opens(book)
-    book.prepare()
-    opens(book)
-    short = Registry("USD", market.registry.instruments[:400])
-    grown = CommittedBook(short, Portfolio(((3, 5),)), AccountSecret.random(), 1)
-    grown.prepare()
-    grown.extend(market.registry)
-    opens(grown)
-
-
 def test_book_moves_to_longer_registries(market: Market) -> None:
     whole = market.registry
     short = replace(whole, instruments=whole.instruments[:200])
