@@ -16,6 +16,9 @@
     |   |-- CommitmentError             a commitment, opening or blinding is wrong
     |   |   `-- PointError              bytes are not a curve point of the right group
     |   |-- AttestationError            an attestation, disclosure or opening cannot be built or read
+    |   |-- ProofError                  a challenge, statement or proof cannot be built or read
+    |   |   |-- FalseStatementError     what is to be proved is not true; says by how much, so it is for the prover's eyes only
+    |   |   `-- LeakBudgetError         one more answer would tell the verifier too much
     |   |-- KeyFileError                a key file is missing, unreadable, too open, or not a key
     |   |-- KeySetError                 a public key set is wrong or holds a key that must not be trusted
     |   `-- ConfigError                 a configuration member is wrong
@@ -159,6 +162,24 @@ class AttestationError(InputError):
     """An attestation, a disclosure or an opening cannot be built or read."""
 
     code = "ATTESTATION"
+
+
+class ProofError(InputError):
+    """A challenge, a statement or a proof cannot be built or read."""
+
+    code = "PROOF"
+
+
+class FalseStatementError(ProofError):
+    """What is to be proved is not true. The message says by how much and in which scenario: for the prover only."""
+
+    code = "FALSE_STATEMENT"
+
+
+class LeakBudgetError(ProofError):
+    """One more answer would tell the verifier more about the book than the budget allows."""
+
+    code = "LEAK_BUDGET"
 
 
 class KeyFileError(InputError):

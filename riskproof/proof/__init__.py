@@ -1,0 +1,1 @@
+"""The net-risk proof: transcript, statement, prover and verifier over committed columns (docs/protocol.md)."""
