@@ -5,6 +5,7 @@
     keyset          public keys as a JWK set: venues, validity intervals, revocation
     envelope        DSSE envelope: what is signed, and the signatures
     grid            the coarse grids on which margins are disclosed
+    holder          who holds the account: key, hidden identity, tag; exclusive windows
     payload         what an attestation says
     registry_tree   Merkle tree of the registry's instruments, so that a disclosure proves terms without the registry
     book            committed lots, blinded afresh for every attestation

@@ -41,7 +41,7 @@ def epoch_of(time: int) -> int:
 
 
 class AccountSecret:
-    """The 32 bytes from which an account's salts derive. They are in no repr and no pickle."""
+    """The 32 bytes from which an account's salts and tags derive. They are in no repr and no pickle."""
 
     __slots__ = ("_value",)
 
@@ -57,11 +57,14 @@ class AccountSecret:
         """From the operating system's randomness."""
         return cls(secrets.token_bytes(SECRET_BYTES))
 
+    def derive(self, tag: str, message: bytes) -> bytes:
+        """HMAC-SHA256(secret, len(tag) || tag || message): 32 bytes that say nothing about the secret or another tag's."""
+        name = tag.encode("ascii")
+        return hmac.new(self._value, bytes([len(name)]) + name + message, hashlib.sha256).digest()
+
     def epoch_secret(self, epoch: int) -> bytes:
         """32 bytes for one epoch, numbered 0 .. 2^64 - 1."""
-        tag = TAG_EPOCH.encode("ascii")
-        message = bytes([len(tag)]) + tag + epoch.to_bytes(8, "little")
-        return hmac.new(self._value, message, hashlib.sha256).digest()
+        return self.derive(TAG_EPOCH, epoch.to_bytes(8, "little"))
 
     def __repr__(self) -> str:
         return "AccountSecret(hidden)"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from riskproof.attest.book import CommittedBook
 from riskproof.attest.envelope import MAX_SIGNATURES, Envelope, pre_authentication_encoding
 from riskproof.attest.grid import COARSE, Grid
+from riskproof.attest.holder import ExclusiveWindow, HolderBinding, HolderRequest
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import MAX_TIME
 from riskproof.attest.opening import MAX_SEQUENCE, Opening
@@ -32,7 +33,9 @@ from riskproof.attest.payload import (
     chain_commitment,
 )
 from riskproof.attest.registry_tree import registry_tree
-from riskproof.errors import AttestationError
+from riskproof.commit.columns import Blinding
+from riskproof.commit.identity import commit_identity
+from riskproof.errors import AttestationError, PortfolioError
 from riskproof.market.marketfile import Market
 
 if TYPE_CHECKING:
@@ -59,6 +62,9 @@ class AttestationRequest:
         audience, nonce: whom it is for and what they asked to see in it, if anything.
         max_snapshot_age: the tolerance for issued_at - snapshot time, seconds, stated in the attestation; None: not stated.
         retired: column numbers to leave out; `retirable_columns` says which may be.
+        holder: whom to bind as the account's holder, if anybody; needs an audience.
+        exclusive: the window in which the venue promises no other exclusive attestation of the account; needs a holder. The caller
+            has made sure of the promise: nothing here knows of other attestations.
     """
 
     venue: str
@@ -78,6 +84,8 @@ class AttestationRequest:
     nonce: str | None = None
     max_snapshot_age: int | None = None
     retired: tuple[int, ...] = ()
+    holder: HolderRequest | None = None
+    exclusive: ExclusiveWindow | None = None
 
 
 class BuiltAttestation(NamedTuple):
@@ -108,7 +116,9 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
 
     Raises:
         AttestationError: no key of the venue, a member out of range, inputs that do not belong together, a snapshot older than the
-            tolerance or newer than the attestation, a policy without figures, a column that cannot be retired.
+            tolerance or newer than the attestation, a policy without figures, a column that cannot be retired, a holder without
+            an audience or with a key that signs here, an exclusive window without a holder or without a use.
+        PortfolioError: with a holder, the book holds an instrument that the snapshot does not price.
         OverflowMoneyError: a figure does not fit 64 bits after rounding to the grid.
     """
     _check(request, keys)
@@ -116,6 +126,7 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
     commitments = book.fresh()
     live = [j for j in range(market.registry.columns) if j not in request.retired]
     account_salt, chain_salt = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(SALT_BYTES)
+    identity_blinding = None if request.holder is None else Blinding.random()
     statement = Attestation(
         venue=request.venue,
         signers=tuple(sorted(key.key_id for key in keys)),
@@ -141,6 +152,8 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
         tree_capacity=book.capacity,
         columns=Columns(market.registry.column_size, request.retired, tuple(commitments.columns[j] for j in live)),
         disclosed=disclosed_figures(request.policy, request.grid, request.risk),
+        holder=_binding(request.holder, identity_blinding),
+        exclusive=request.exclusive,
     )
     payload = statement.to_bytes()
     message = pre_authentication_encoding(payload)
@@ -160,8 +173,16 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
         epoch_secret=book.epoch_secret,
         blindings=tuple(commitments.blindings[j] for j in live),
         positions=(),
+        identity=None if request.holder is None else request.holder.identity,
+        identity_blinding=None if identity_blinding is None else identity_blinding.to_bytes(),
     ).to_bytes(book.positions_fragment())
     return BuiltAttestation(Envelope(payload, tuple(signatures)).to_bytes(), opening, digest)
+
+
+def _binding(holder: HolderRequest | None, blinding: Blinding | None) -> HolderBinding | None:
+    if holder is None or blinding is None:
+        return None
+    return HolderBinding(holder.key, commit_identity(holder.identity, blinding), holder.tag, holder.tag_epoch)
 
 
 def disclosed_figures(policy: Policy, grid: Grid, risk: PortfolioRisk | None) -> Disclosed:
@@ -205,6 +226,7 @@ def _check(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> None:
     _check_inputs(request)
     _check_age(request)
     _check_retired(request)
+    _check_holder(request, keys)
 
 
 def _check_inputs(request: AttestationRequest) -> None:
@@ -245,3 +267,36 @@ def _check_retired(request: AttestationRequest) -> None:
         raise AttestationError(
             f"columns {request.retired} cannot be retired", where="retired", expected=f"some of {allowed}, ascending"
         )
+
+
+def _check_holder(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> None:
+    from riskproof.risk.arrays import UNPRICED
+
+    holder, window = request.holder, request.exclusive
+    if holder is None:
+        if window is not None:
+            raise AttestationError(
+                "only an attestation with a holder is exclusive", where="exclusive", expected="a holder"
+            )
+        return
+    if request.audience is None:
+        raise AttestationError("a holder is bound towards an audience", where="audience", expected="whom it is for")
+    if any(key.public.raw == holder.key for key in keys):  # or the venue could prove in the holder's name
+        raise AttestationError(
+            "the holder's key signs the attestation", where="holder.key", expected="a key that only the holder has"
+        )
+    expires_at = request.issued_at + request.ttl
+    if window is not None and not (window.start <= expires_at and window.until > request.issued_at):
+        raise AttestationError(
+            "window is over when the attestation is issued, or begins after it has expired",
+            where="exclusive",
+            expected=f"from at most {expires_at}, until after {request.issued_at}",
+        )
+    # A proof over this attestation counts an instrument without a price as zero (docs/protocol.md, section 2.3).
+    for index, _ in request.book.portfolio.positions:
+        if request.array.status[index] == UNPRICED:
+            raise PortfolioError(
+                "the snapshot does not price this holding, and the attestation has a holder",
+                where=request.market.registry.instruments[index].name,
+                expected="a snapshot that quotes it",
+            )

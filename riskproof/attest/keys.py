@@ -7,6 +7,8 @@ DIR/public.json   0600   the JWK of the public half, with the venue's name
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -14,7 +16,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -22,7 +24,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from riskproof import encoding
 from riskproof.attest.keyset import KeySet, PublicKey
-from riskproof.errors import EncodingError, KeyFileError, KeySetError
+from riskproof.errors import AttestationError, EncodingError, KeyFileError, KeySetError
+
+if TYPE_CHECKING:
+    from riskproof.attest.book import AccountSecret
 
 PRIVATE_FILE: Final = "key.pem"
 PUBLIC_FILE: Final = "public.json"
@@ -67,6 +72,25 @@ class SigningKey:
     def sign(self, message: bytes) -> bytes:
         """The 64-byte Ed25519 signature of a message."""
         return self._private.sign(message)
+
+    def account_secret(self, account_id: str) -> AccountSecret:
+        """The secret of an account for a venue without a ledger: the same each time, and with another key another one.
+
+        HMAC-SHA256(seed, len(tag) || tag || account id in UTF-8), tag = TAG_ACCOUNT_SECRET: it says nothing about the seed.
+
+        Raises:
+            AttestationError: the account id is not 1 to 128 printable characters.
+        """
+        from riskproof.attest.book import AccountSecret
+        from riskproof.attest.payload import MAX_ACCOUNT_ID
+
+        if not 0 < len(account_id) <= MAX_ACCOUNT_ID or not account_id.isprintable():
+            raise AttestationError(
+                "not a name", where="account_id", expected=f"1 to {MAX_ACCOUNT_ID} printable characters"
+            )
+        tag = encoding.TAG_ACCOUNT_SECRET.encode("ascii")
+        message = bytes([len(tag)]) + tag + account_id.encode("utf-8")
+        return AccountSecret(hmac.new(self._private.private_bytes_raw(), message, hashlib.sha256).digest())
 
     def __repr__(self) -> str:
         return f"SigningKey(key_id={self.key_id!r}, venue={self.venue!r})"

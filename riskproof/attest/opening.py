@@ -6,6 +6,10 @@
      "blindings": ["<32>", ...],                                                     of the live columns, in order
      "positions": [{"index": 17, "instrument": {...}, "lots": "-2500", "path": "<32 bytes for each level>"}, ...]}
 
+The opening of an attestation with a holder has the schema riskproof/opening/v2, and besides
+
+    {"identity": "5493001KJTIIGC8Y1R12", "identity_blinding": "<32>"}
+
 It is secret: who has it knows the book. `path` is the instrument's audit path to the attestation's registry_root, so the terms of a
 position are proved without the registry. An opening is canonical, and every member is bound by the attestation.
 """
@@ -18,12 +22,15 @@ from typing import Final
 
 from riskproof import encoding, units
 from riskproof.attest.payload import GENESIS, MAX_ACCOUNT_ID, SALT_BYTES
+from riskproof.commit.identity import MAX_IDENTITY
 from riskproof.encoding import Json
 from riskproof.errors import AttestationError, EncodingError, RegistryError, UnitError
 from riskproof.market.registry import MAX_INSTRUMENTS, Instrument
 
 SCHEMA: Final = "riskproof/opening/v1"
+SCHEMA_HOLDER: Final = "riskproof/opening/v2"  # if and only if it opens a holder's identity
 HASH_BYTES: Final = 32
+BLINDING_BYTES: Final = 32
 MAX_PATH: Final = 16  # levels of a tree of 65,536 instruments
 MAX_SEQUENCE: Final = 2**53 - 1
 
@@ -55,7 +62,10 @@ class OpenedPosition:
 
 @dataclass(frozen=True)
 class Opening:
-    """A parsed opening; see the module. The repr shows which attestation it opens, and nothing else."""
+    """A parsed opening; see the module. The repr shows which attestation it opens, and nothing else.
+
+    `identity` and `identity_blinding` open the holder's identity; both are None if the attestation has no holder.
+    """
 
     attestation_digest: bytes
     account_id: str = field(repr=False)
@@ -70,6 +80,8 @@ class Opening:
     epoch_secret: bytes = field(repr=False)
     blindings: tuple[bytes, ...] = field(repr=False)
     positions: tuple[OpenedPosition, ...] = field(repr=False)
+    identity: str | None = field(default=None, repr=False)
+    identity_blinding: bytes | None = field(default=None, repr=False)
 
     def to_bytes(self, fragment: bytes | None = None) -> bytes:
         """Canonical JSON; `fragment` is `positions_fragment(self.positions)` if the caller has it already."""
@@ -90,6 +102,11 @@ class Opening:
             "sequence": self.sequence,
             "tree_capacity": self.tree_capacity,
         }
+        if (self.identity is None) != (self.identity_blinding is None):
+            raise AssertionError("an identity and its blinding go together")
+        if self.identity is not None and self.identity_blinding is not None:
+            before["identity"], before["identity_blinding"] = self.identity, self.identity_blinding.hex()
+            after["schema"] = SCHEMA_HOLDER
         # Member names sort before and after "positions", so the parts join into the canonical form of the whole.
         positions = positions_fragment(self.positions) if fragment is None else fragment
         head, tail = encoding.canonical_json(before), encoding.canonical_json(after)
@@ -137,29 +154,38 @@ def _position(node: Json, size: int, where: str) -> OpenedPosition:
     )
 
 
-def _parse(node: Json, where: str) -> Opening:
-    m = encoding.members(
-        node,
-        where,
-        (
-            "schema",
-            "attestation_digest",
-            "account_id",
-            "account_salt",
-            "sequence",
-            "previous_digest",
-            "chain_salt",
-            "registry_digest",
-            "registry_size",
-            "tree_capacity",
-            "root_salt",
-            "epoch_secret",
-            "blindings",
-            "positions",
-        ),
-    )
+_REQUIRED = (
+    "schema",
+    "attestation_digest",
+    "account_id",
+    "account_salt",
+    "sequence",
+    "previous_digest",
+    "chain_salt",
+    "registry_digest",
+    "registry_size",
+    "tree_capacity",
+    "root_salt",
+    "epoch_secret",
+    "blindings",
+    "positions",
+)
+
+
+def _members(node: Json, where: str) -> dict[str, Json]:
+    """The members of the version that the schema names."""
+    if isinstance(node, dict) and node.get("schema") == SCHEMA_HOLDER:
+        return encoding.members(node, where, (*_REQUIRED, "identity", "identity_blinding"))
+    m = encoding.members(node, where, _REQUIRED)
     if m["schema"] != SCHEMA:
-        raise EncodingError("not an opening of this version", where=f"{where}.schema", expected=SCHEMA)
+        raise EncodingError(
+            "not an opening of this version", where=f"{where}.schema", expected=f"{SCHEMA} or {SCHEMA_HOLDER}"
+        )
+    return m
+
+
+def _parse(node: Json, where: str) -> Opening:
+    m = _members(node, where)
     size = encoding.integer(m["registry_size"], f"{where}.registry_size", low=1, high=MAX_INSTRUMENTS)
     sequence = encoding.integer(m["sequence"], f"{where}.sequence", low=1, high=MAX_SEQUENCE)
     previous = encoding.hex_bytes(m["previous_digest"], f"{where}.previous_digest", HASH_BYTES)
@@ -187,6 +213,14 @@ def _parse(node: Json, where: str) -> Opening:
         tree_capacity=encoding.integer(m["tree_capacity"], f"{where}.tree_capacity", low=2, high=MAX_INSTRUMENTS),
         root_salt=encoding.hex_bytes(m["root_salt"], f"{where}.root_salt", 32),
         epoch_secret=encoding.hex_bytes(m["epoch_secret"], f"{where}.epoch_secret", 32),
-        blindings=tuple(encoding.hex_bytes(x, f"{where}.blindings[{i}]", 32) for i, x in enumerate(blindings)),
+        blindings=tuple(
+            encoding.hex_bytes(x, f"{where}.blindings[{i}]", BLINDING_BYTES) for i, x in enumerate(blindings)
+        ),
         positions=positions,
+        identity=encoding.string(m["identity"], f"{where}.identity", max_length=MAX_IDENTITY)
+        if "identity" in m
+        else None,
+        identity_blinding=encoding.hex_bytes(m["identity_blinding"], f"{where}.identity_blinding", BLINDING_BYTES)
+        if "identity_blinding" in m
+        else None,
     )

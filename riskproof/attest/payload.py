@@ -11,6 +11,11 @@
      "disclosure": {"policy": "margin", "grid": {"significant_digits": 2}, "initial_margin_micros": "1300000",
                     "maintenance_margin_micros": "1000000", "worst_scenario": "p-50/v+"}}
 
+An attestation that binds the account's holder has the schema riskproof/attestation/v2, names its audience, and besides
+
+    {"holder": {"key": "<32>", "identity": "<48>", "tag": "<32>", "tag_epoch": 683},
+     "exclusive": {"from": 1768382600, "until": 1768386200}}                                                    optional
+
 Bytes are lower-case hexadecimal, amounts decimal strings. The digest that names an attestation is taken over the payload, not over
 the envelope: signatures do not change what was said.
 """
@@ -26,12 +31,14 @@ from typing import Final
 from riskproof import encoding, units
 from riskproof.attest.envelope import MAX_SIGNATURES, key_id
 from riskproof.attest.grid import Grid
+from riskproof.attest.holder import ExclusiveWindow, HolderBinding
 from riskproof.attest.keyset import MAX_TIME, MAX_VENUE
 from riskproof.encoding import Json
-from riskproof.errors import AttestationError, EncodingError, PointError, UnitError
+from riskproof.errors import AttestationError, EncodingError, KeySetError, PointError, UnitError
 from riskproof.market.registry import COLUMN_SIZES, MAX_INSTRUMENTS
 
 SCHEMA: Final = "riskproof/attestation/v1"
+SCHEMA_HOLDER: Final = "riskproof/attestation/v2"  # if and only if a holder is bound
 MAX_ACCOUNT_ID: Final = 128
 MAX_AUDIENCE: Final = 128
 MAX_NONCE: Final = 128
@@ -208,6 +215,8 @@ class Attestation:
         positions_root, tree_capacity: salted root of the Poseidon tree of the lots, and its number of leaves.
         columns: KZG commitments to the lots.
         disclosed: what the disclosure policy reveals.
+        holder: who holds the account, or None; with a holder there is an audience.
+        exclusive: the time in which no other exclusive attestation of the account is valid, or None; only with a holder.
     """
 
     venue: str
@@ -234,10 +243,12 @@ class Attestation:
     tree_capacity: int
     columns: Columns
     disclosed: Disclosed
+    holder: HolderBinding | None = None
+    exclusive: ExclusiveWindow | None = None
 
     def to_document(self) -> dict[str, Json]:
         document: dict[str, Json] = {
-            "schema": SCHEMA,
+            "schema": SCHEMA if self.holder is None else SCHEMA_HOLDER,
             "venue": self.venue,
             "signers": list(self.signers),
             "account": self.account.hex(),
@@ -265,6 +276,10 @@ class Attestation:
             document["nonce"] = self.nonce
         if self.max_snapshot_age_seconds is not None:
             document["max_snapshot_age_seconds"] = self.max_snapshot_age_seconds
+        if self.holder is not None:
+            document["holder"] = self.holder.to_document()
+        if self.exclusive is not None:
+            document["exclusive"] = self.exclusive.to_document()
         return document
 
     def to_bytes(self) -> bytes:
@@ -278,10 +293,10 @@ class Attestation:
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "payload") -> Attestation:
-        """Parse a payload: canonical JSON, ranges, curve points. What it says is not judged here (AttestationError)."""
+        """Parse a payload: canonical JSON, ranges, points, the holder's key. What it says is not judged here (AttestationError)."""
         try:
             return _parse(encoding.parse_canonical(data, where), where)
-        except (EncodingError, UnitError, PointError) as error:
+        except (EncodingError, UnitError, PointError, KeySetError) as error:
             raise AttestationError(error.what, where=error.where, expected=error.expected) from None
 
 
@@ -326,10 +341,21 @@ _REQUIRED = (
 _OPTIONAL = ("audience", "nonce", "max_snapshot_age_seconds")
 
 
-def _parse(node: Json, where: str) -> Attestation:
+def _members(node: Json, where: str) -> dict[str, Json]:
+    """The members of the version that the schema names."""
+    if isinstance(node, dict) and node.get("schema") == SCHEMA_HOLDER:
+        required = (*_REQUIRED, "audience", "holder")
+        return encoding.members(node, where, required, ("nonce", "max_snapshot_age_seconds", "exclusive"))
     m = encoding.members(node, where, _REQUIRED, _OPTIONAL)
     if m["schema"] != SCHEMA:
-        raise EncodingError("not an attestation of this version", where=f"{where}.schema", expected=SCHEMA)
+        raise EncodingError(
+            "not an attestation of this version", where=f"{where}.schema", expected=f"{SCHEMA} or {SCHEMA_HOLDER}"
+        )
+    return m
+
+
+def _parse(node: Json, where: str) -> Attestation:
+    m = _members(node, where)
     issued_at = encoding.integer(m["issued_at"], f"{where}.issued_at", low=1, high=MAX_TIME)
     expires_at = encoding.integer(m["expires_at"], f"{where}.expires_at", low=1, high=MAX_TIME)
     if not issued_at < expires_at <= issued_at + MAX_LIFETIME:
@@ -374,6 +400,8 @@ def _parse(node: Json, where: str) -> Attestation:
         tree_capacity=capacity,
         columns=Columns.from_document(m["columns"], registry_size, f"{where}.columns"),
         disclosed=Disclosed.from_document(m["disclosure"], f"{where}.disclosure"),
+        holder=HolderBinding.from_document(m["holder"], f"{where}.holder") if "holder" in m else None,
+        exclusive=ExclusiveWindow.from_document(m["exclusive"], f"{where}.exclusive") if "exclusive" in m else None,
     )
 
 

@@ -6,6 +6,7 @@
     openings        tree roots, openings of positions and their checks, positions_root
     merkle          the salted position tree that a venue keeps
     srs             the Ethereum ceremony's powers of tau and the Lagrange bases derived from them
+    identity        Pedersen commitments to a holder's identity (no numba, no numpy)
     columns         KZG columns of lots with a random multiple of the vanishing polynomial
 
 docs/commitments.md is the specification; importing this package alone loads nothing.

@@ -161,7 +161,7 @@ def put(*path: str, value: Any) -> Callable[[Payload], None]:
 
 PAYLOADS: dict[str, tuple[Callable[[Payload], Any], str]] = {
     "schema of another version": (
-        put("schema", value="riskproof/attestation/v2"),
+        put("schema", value="riskproof/attestation/v3"),
         "not an attestation of this version",
     ),
     "member missing": (lambda p: p.pop("kernel"), "'kernel' is missing"),
