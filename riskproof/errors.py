@@ -31,6 +31,7 @@
         |-- PermissionDeniedError       the identity may not do this
         |-- CapacityError               a queue, message or concurrency bound is reached; try again later
         |-- DeadlineError               the caller's deadline passed before the work was done
+        |-- WorkerLostError             the process that worked on the answer died; asking again may help
         `-- RemoteError                 a server answered with an error that has no class here
 
 Wrong or hostile input raises one of these. A bug of our own raises AssertionError. Verification of an
@@ -252,6 +253,12 @@ class DeadlineError(ServiceError):
     """The caller's deadline passed before the work was done."""
 
     code = "DEADLINE"
+
+
+class WorkerLostError(ServiceError):
+    """The process that worked on the answer died; asking again may help."""
+
+    code = "WORKER_LOST"
 
 
 class RemoteError(ServiceError):

@@ -41,7 +41,7 @@ def _tree(cls: type[RiskproofError]) -> Iterator[type[RiskproofError]]:
         yield from _tree(child)
 
 
-_BY_CODE: Final = {cls.code: cls for cls in _tree(RiskproofError)}
+BY_CODE: Final = {cls.code: cls for cls in _tree(RiskproofError)}
 
 
 def to_error(code: grpc.StatusCode, details: str, trailers: Iterable[tuple[str, Any]], method: str) -> RiskproofError:
@@ -52,9 +52,9 @@ def to_error(code: grpc.StatusCode, details: str, trailers: Iterable[tuple[str, 
         method: for the place, where the server names none.
     """
     info = _error_info(trailers)
-    if info is not None and info.reason in _BY_CODE:
+    if info is not None and info.reason in BY_CODE:
         m = info.metadata
-        return _BY_CODE[info.reason](m.get("what", details), where=m.get("where", ""), expected=m.get("expected", ""))
+        return BY_CODE[info.reason](m.get("what", details), where=m.get("where", ""), expected=m.get("expected", ""))
     cls = _BY_STATUS.get(code, RemoteError)
     return cls(f"{code.name}: {details}" if details else code.name, where=method)
 

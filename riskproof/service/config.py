@@ -119,6 +119,27 @@ class AttestationConfig:
 
 
 @dataclass(frozen=True)
+class ProvingConfig:
+    """Proofs: made and verified in processes of their own.
+
+    Attributes:
+        workers: processes; 0: no proofs here.
+        queue: jobs that may wait for one; one more is refused.
+        per_caller: jobs that one caller may have waiting and running.
+        deadline_seconds: how long a job may wait and run altogether; a call's own deadline holds as well.
+        niceness: how far below the server in priority, so that attestations go first.
+        allow_tight_bound: prove bounds off the coarse grid; they tell the verifier far more about a book.
+    """
+
+    workers: int = _bounded(2, 0, 256)
+    queue: int = _bounded(64, 1, 4096)
+    per_caller: int = _bounded(8, 1, 4096)
+    deadline_seconds: int = _bounded(30, 1, 3_600)
+    niceness: int = _bounded(10, 0, 19)
+    allow_tight_bound: bool = False
+
+
+@dataclass(frozen=True)
 class CacheConfig:
     """arrays: snapshots whose risk array is kept; books_mib: memory for committed books of accounts, in MiB."""
 
@@ -149,6 +170,7 @@ class Config:
     venue: VenueConfig = VenueConfig()
     ledger: LedgerConfig = LedgerConfig()
     attestation: AttestationConfig = AttestationConfig()
+    proving: ProvingConfig = ProvingConfig()
     cache: CacheConfig = CacheConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
@@ -213,6 +235,7 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "venue": VenueConfig,
     "ledger": LedgerConfig,
     "attestation": AttestationConfig,
+    "proving": ProvingConfig,
     "cache": CacheConfig,
     "metrics": MetricsConfig,
     "log": LogConfig,

@@ -28,6 +28,8 @@ _RETRY_SECONDS: Final = 1
 CODES: Final[tuple[tuple[type[RiskproofError], grpc.StatusCode], ...]] = (
     (errors.SnapshotError, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.AttestationError, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.FalseStatementError, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.LeakBudgetError, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.InputError, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.ConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (errors.NotFoundError, grpc.StatusCode.NOT_FOUND),
@@ -37,6 +39,7 @@ CODES: Final[tuple[tuple[type[RiskproofError], grpc.StatusCode], ...]] = (
     (errors.PermissionDeniedError, grpc.StatusCode.PERMISSION_DENIED),
     (errors.CapacityError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.DeadlineError, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (errors.WorkerLostError, grpc.StatusCode.UNAVAILABLE),
     (RiskproofError, grpc.StatusCode.UNKNOWN),
 )
 _RETRYABLE: Final = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)

@@ -34,6 +34,11 @@ class Metrics:
         self.arrays = Counter("riskproof_arrays_computed", "Risk arrays computed.", registry=r)
         self.books = Gauge("riskproof_books_cached", "Committed books in memory.", registry=r)
         self.book_bytes = Gauge("riskproof_books_cached_bytes", "Estimated memory of these.", registry=r)
+        self.proofs = Counter("riskproof_proofs", "Proofs made.", registry=r)
+        self.proof_refusals = Counter("riskproof_proof_refusals", "Proofs refused.", ["reason"], registry=r)
+        self.proofs_verified = Counter("riskproof_proofs_verified", "Proofs verified.", ["outcome"], registry=r)
+        self.jobs_waiting = Gauge("riskproof_worker_jobs_waiting", "Jobs that wait for a worker process.", registry=r)
+        self.worker_restarts = Counter("riskproof_worker_restarts", "Worker processes replaced.", registry=r)
         self._children: dict[tuple[str, str], Any] = {}
         self._times: dict[str, Any] = {}
 
