@@ -43,6 +43,7 @@ TAG_EPOCH: Final = "riskproof/epoch/v1"
 TAG_SRS: Final = "riskproof/srs/v1"
 TAG_TRADE: Final = "riskproof/trade/v1"
 TAG_LEDGER_RECORD: Final = "riskproof/ledger-record/v1"
+TAG_LEDGER_HOLDER: Final = "riskproof/ledger-holder/v1"
 TAG_ATTESTATION_REQUEST: Final = "riskproof/attestation-request/v1"
 TAG_NET_RISK: Final = "riskproof/net-risk/v1"
 TAG_CHALLENGE: Final = "riskproof/challenge/v1"
@@ -50,7 +51,7 @@ TAG_COEFFICIENTS: Final = "riskproof/coefficients/v1"
 TAG_IDENTITY: Final = "riskproof/identity/v1"
 TAG_HOLDER_CONSENT: Final = "riskproof/holder-consent/v1"
 TAG_ACCOUNT_TAG: Final = "riskproof/account-tag/v1"
-TAG_ACCOUNT_SECRET: Final = "riskproof/account-secret/v1"
+TAG_ACCOUNT_SECRET: Final = "riskproof/account-secret/v1"  # noqa: S105 (a domain tag)
 TAG_LEAK_BUDGET: Final = "riskproof/leak-budget/v1"
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024

@@ -13,7 +13,7 @@
     with a market (riskproof.verify.market)
     10 .. 15
     with an opening (riskproof.verify.opening)
-    20 .. 25
+    20 .. 26
 
 Bytes that are not an attestation, a market, a model or an opening at all make the outcome malformed when their turn comes: the
 attestation first, the others only after the checks before them.

@@ -1,4 +1,4 @@
-"""Checks 20 to 25: with an opening, an auditor recomputes the commitments, and with the market also P&L and margin.
+"""Checks 20 to 26: with an opening, an auditor recomputes the commitments, and with the market also P&L and margin.
 
 20  the opening is this attestation's (digest, registry), and the blinded account id is that of the account it names
 21  chain commitment: sequence and previous digest
@@ -6,6 +6,7 @@
 23  columns: every live column from the lots and its blinding; retired columns hold nothing
 24  instruments: the terms of every position are the registry's at that index
 25  P&L, margins and worst scenario: recomputed, rounded as the policy states, equal to what is disclosed (with a market)
+26  holder: identity and blinding open the identity commitment (if the attestation has a holder)
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from riskproof.attest.opening import OpenedPosition, Opening
 from riskproof.attest.payload import Attestation, Policy, blinded_account, chain_commitment
 from riskproof.attest.registry_tree import leaf_hash, root_from_path
 from riskproof.commit.columns import Blinding, column_basis
+from riskproof.commit.identity import commit_identity
 from riskproof.commit.merkle import positions_root, tree_root
 from riskproof.commit.points import parse_g1
 from riskproof.errors import InputError
@@ -31,7 +33,7 @@ from riskproof.verify.verdict import Check
 
 
 def check_opening(run: Run, statement: Attestation, data: bytes, context: MarketContext | None) -> None:
-    """Checks 20 to 25 (CheckFailedError, AttestationError, CommitmentError)."""
+    """Checks 20 to 26 (CheckFailedError, AttestationError, CommitmentError)."""
     opening = Opening.from_bytes(data)
     _check_account(run, statement, opening)
     # check 21
@@ -58,6 +60,7 @@ def check_opening(run: Run, statement: Attestation, data: bytes, context: Market
         run.notes.append("no market given: P&L and margin not recomputed")
     else:
         _check_risk(run, statement, opening, context)
+    _check_identity(run, statement, opening)
 
 
 def check_instrument(run: Run, check: Check, statement: Attestation, position: OpenedPosition) -> None:
@@ -133,3 +136,23 @@ def _check_risk(run: Run, statement: Attestation, opening: Opening, context: Mar
     if stated.policy is Policy.NONE:
         run.notes.append("the attestation discloses no figures: there was none to compare")
     run.passed(Check.OPENING_RISK)
+
+
+def _check_identity(run: Run, statement: Attestation, opening: Opening) -> None:
+    # check 26
+    holder, identity, blinding = statement.holder, opening.identity, opening.identity_blinding
+    run.require(
+        Check.OPENING_IDENTITY,
+        (holder is None) == (identity is None),
+        "the opening names a holder, the attestation has none" if holder is None else "the opening names no holder",
+    )
+    if holder is None or identity is None or blinding is None:
+        return
+    opened = commit_identity(identity, Blinding.from_bytes(blinding, "opening.identity_blinding"))
+    run.require(
+        Check.OPENING_IDENTITY,
+        hmac.compare_digest(opened, holder.identity),
+        "the identity is not the one that the attestation hides",
+    )
+    run.passed(Check.OPENING_IDENTITY)
+    run.identity = identity

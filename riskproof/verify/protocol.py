@@ -27,6 +27,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     attestation: Attestation | None = None
     positions: tuple[ProvenPosition, ...] = ()
+    identity: str | None = field(default=None, repr=False)
 
     def require(self, check: Check, condition: bool, reason: str) -> None:
         """End with `check` failed unless `condition` holds."""
@@ -58,4 +59,5 @@ class Run:
             notes=tuple(self.notes),
             attestation=self.attestation,
             positions=self.positions,
+            identity=self.identity,
         )

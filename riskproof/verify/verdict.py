@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from riskproof import units
@@ -44,9 +44,28 @@ class Check(enum.IntEnum):
     OPENING_COLUMNS = 23
     OPENING_INSTRUMENTS = 24
     OPENING_RISK = 25
+    OPENING_IDENTITY = 26
     DISCLOSURE_ATTESTATION = 30
     DISCLOSURE_INSTRUMENTS = 31
     DISCLOSURE_POSITIONS = 32
+    PROOF_CHALLENGE = 40
+    PROOF_TIME = 41
+    PROOF_ATTESTATIONS = 42
+    PROOF_ATTESTATION_VALID = 43
+    PROOF_HOLDER = 44
+    PROOF_AUDIENCE = 45
+    PROOF_ACCOUNTS = 46
+    PROOF_KEY = 47
+    PROOF_NUMERAIRE = 48
+    PROOF_COLUMN_SIZE = 49
+    PROOF_SKEW = 50
+    PROOF_EXCLUSIVE = 51
+    PROOF_MARKETS = 52
+    PROOF_MODEL = 53
+    PROOF_ROWS = 54
+    PROOF_HOLDS = 55
+    PROOF_IDENTITY = 56
+    PROOF_CONSENT = 57
 
     @property
     def title(self) -> str:
@@ -76,9 +95,28 @@ _TITLES = {
     Check.OPENING_COLUMNS: "position columns recomputed",
     Check.OPENING_INSTRUMENTS: "instruments are the registry's",
     Check.OPENING_RISK: "P&L and margin recomputed",
+    Check.OPENING_IDENTITY: "holder's identity opened",
     Check.DISCLOSURE_ATTESTATION: "disclosure belongs to the attestation",
     Check.DISCLOSURE_INSTRUMENTS: "instruments are the registry's",
     Check.DISCLOSURE_POSITIONS: "positions are in the committed book",
+    Check.PROOF_CHALLENGE: "proof answers this challenge",
+    Check.PROOF_TIME: "challenge issued and not expired",
+    Check.PROOF_ATTESTATIONS: "proof is over exactly these attestations",
+    Check.PROOF_ATTESTATION_VALID: "each attestation valid by itself",
+    Check.PROOF_HOLDER: "each attestation binds a holder",
+    Check.PROOF_AUDIENCE: "each attestation is for the challenge's audience",
+    Check.PROOF_ACCOUNTS: "no account twice",
+    Check.PROOF_KEY: "one holder key",
+    Check.PROOF_NUMERAIRE: "one numeraire",
+    Check.PROOF_COLUMN_SIZE: "one column size",
+    Check.PROOF_SKEW: "issued and priced at nearly the same time",
+    Check.PROOF_EXCLUSIVE: "exclusive, if the challenge says so",
+    Check.PROOF_MARKETS: "registries and snapshots are the ones given",
+    Check.PROOF_MODEL: "scenarios are the challenge's",
+    Check.PROOF_ROWS: "rows recomputed, and none can wrap around",
+    Check.PROOF_HOLDS: "proof holds",
+    Check.PROOF_IDENTITY: "one identity behind all accounts",
+    Check.PROOF_CONSENT: "signed by the holder's key",
 }
 
 
@@ -121,6 +159,7 @@ class Verdict:
         notes: what was not checked, and why.
         attestation: what the attestation says, if valid: nobody vouches for it otherwise, and it is None.
         positions: what a valid disclosure proves.
+        identity: the holder's identity, if the verdict is valid and an opening opened it: not for everybody, and not in the repr.
     """
 
     outcome: Outcome
@@ -131,6 +170,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     attestation: Attestation | None = None
     positions: tuple[ProvenPosition, ...] = ()
+    identity: str | None = field(default=None, repr=False)
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict has three outcomes: compare verdict.outcome")
@@ -158,4 +198,6 @@ class Verdict:
                 }
                 for p in self.positions
             ]
+        if self.identity is not None:
+            document["identity"] = self.identity
         return document

@@ -1,0 +1,214 @@
+"""What a verifier asks: its audience name, statement, bound and scenarios, fresh and short-lived (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from riskproof import encoding, units
+from riskproof.encoding import TAG_CHALLENGE, Json
+from riskproof.errors import EncodingError, InputError, ProofError, UnitError
+from riskproof.proof.statement import MAX_BITS, MIN_BITS
+from riskproof.risk.model import RiskModel
+
+SCHEMA: Final = "riskproof/challenge/v1"
+NONCE_BYTES: Final = 32
+MAX_AUDIENCE: Final = 128
+MAX_LIFETIME: Final = 366 * units.SECONDS_PER_DAY
+MAX_SKEW: Final = 366 * units.SECONDS_PER_DAY
+DEFAULT_TTL: Final = 3600
+DEFAULT_MAX_SKEW: Final = 60
+
+
+class StatementKind(enum.StrEnum):
+    """What is to be proved."""
+
+    LOSS = "loss"  # in every scenario, net P&L plus the bound is not negative
+    SOLVENCY = "solvency"  # in every scenario, equity after haircuts plus net P&L plus the bound is not negative
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A challenge. Construction checks it.
+
+    Attributes:
+        audience: the verifier's name; every attestation has to be for it.
+        nonce: 32 random bytes.
+        issued_at, expires_at: seconds since the epoch; answered in [issued_at, expires_at).
+        statement: see `StatementKind`.
+        bound_micros: M, 1e-6 of the numeraire, 0 to 2^63 - 1.
+        model_name, model_digest: the scenarios.
+        model: the whole model, if the challenge carries it; else verifier and prover find it by its digest.
+        max_skew_seconds: largest difference between the attestations' times of issue, and between their snapshots' times.
+        exclusive: whether every attestation has to be exclusive for the challenge's life.
+        numeraire: the currency of the bound, if the challenge names it; else that of the attestations.
+        slack_bits: b, if the challenge names it; else it follows from the registries' exponents.
+
+    Raises:
+        ProofError: a member is out of its range, or the model is not the one of the digest.
+    """
+
+    audience: str
+    nonce: bytes
+    issued_at: int
+    expires_at: int
+    statement: StatementKind
+    bound_micros: int
+    model_name: str
+    model_digest: bytes
+    model: RiskModel | None
+    max_skew_seconds: int
+    exclusive: bool = False
+    numeraire: str | None = None
+    slack_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.audience) <= MAX_AUDIENCE or not self.audience.isprintable():
+            raise ProofError("not a name", where="audience", expected=f"1 to {MAX_AUDIENCE} printable characters")
+        if len(self.nonce) != NONCE_BYTES:
+            raise ProofError(f"{len(self.nonce)} bytes", where="nonce", expected=f"{NONCE_BYTES} bytes")
+        if not 0 < self.issued_at <= units.TIME_MAX or not 0 < self.expires_at <= units.TIME_MAX:
+            raise ProofError("time is out of range", where="issued_at", expected="seconds since the epoch")
+        if not self.issued_at < self.expires_at <= self.issued_at + MAX_LIFETIME:
+            raise ProofError(
+                "expires before it is issued, or lives too long",
+                where="expires_at",
+                expected=f"1 to {MAX_LIFETIME} seconds after issued_at",
+            )
+        if not 0 <= self.bound_micros <= units.INT64_MAX:
+            raise ProofError("bound is out of range", where="bound", expected="0 to 2^63 - 1 micros of the numeraire")
+        if not 0 <= self.max_skew_seconds <= MAX_SKEW:
+            raise ProofError("out of range", where="max_skew_seconds", expected=f"0 to {MAX_SKEW} seconds")
+        bits = self.slack_bits
+        if bits is not None and (not MIN_BITS <= bits <= MAX_BITS or bits % 8):
+            raise ProofError(
+                f"slacks of {bits} bits", where="slack_bits", expected=f"a multiple of 8, {MIN_BITS} to {MAX_BITS}"
+            )
+        if self.model is not None and (self.model.name, self.model.digest) != (self.model_name, self.model_digest):
+            raise ProofError("the document is another model", where="model.document", expected=self.model_digest.hex())
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        audience: str,
+        bound_micros: int,
+        model: RiskModel,
+        now: int,
+        statement: StatementKind = StatementKind.LOSS,
+        ttl: int = DEFAULT_TTL,
+        max_skew_seconds: int = DEFAULT_MAX_SKEW,
+        exclusive: bool = False,
+        numeraire: str | None = None,
+        slack_bits: int | None = None,
+        embed_model: bool = True,
+    ) -> Challenge:
+        """A fresh challenge, its nonce from the operating system's generator (ProofError as the class)."""
+        return cls(
+            audience,
+            secrets.token_bytes(NONCE_BYTES),
+            now,
+            now + ttl,
+            statement,
+            bound_micros,
+            model.name,
+            model.digest,
+            model if embed_model else None,
+            max_skew_seconds,
+            exclusive,
+            numeraire,
+            slack_bits,
+        )
+
+    def to_document(self) -> dict[str, Json]:
+        model: dict[str, Json] = {"name": self.model_name, "digest": self.model_digest.hex()}
+        if self.model is not None:
+            model["document"] = self.model.to_document()
+        document: dict[str, Json] = {
+            "schema": SCHEMA,
+            "audience": self.audience,
+            "nonce": self.nonce.hex(),
+            "issued_at": self.issued_at,
+            "expires_at": self.expires_at,
+            "statement": self.statement.value,
+            "bound_micros": str(self.bound_micros),
+            "model": model,
+            "max_skew_seconds": self.max_skew_seconds,
+            "exclusive": self.exclusive,
+        }
+        if self.numeraire is not None:
+            document["numeraire"] = self.numeraire
+        if self.slack_bits is not None:
+            document["slack_bits"] = self.slack_bits
+        return document
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return encoding.canonical_json(self.to_document())
+
+    @cached_property
+    def digest(self) -> bytes:
+        """32 bytes naming this challenge."""
+        return encoding.digest(TAG_CHALLENGE, self.to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str = "challenge") -> Challenge:
+        """Parse a challenge: canonical JSON and ranges (ProofError)."""
+        try:
+            return _parse(encoding.parse_canonical(data, where), where)
+        except (EncodingError, UnitError) as error:
+            raise ProofError(error.what, where=error.where, expected=error.expected) from None
+
+
+def _parse(node: Json, where: str) -> Challenge:
+    m = encoding.members(
+        node,
+        where,
+        (
+            "schema",
+            "audience",
+            "nonce",
+            "issued_at",
+            "expires_at",
+            "statement",
+            "bound_micros",
+            "model",
+            "max_skew_seconds",
+            "exclusive",
+        ),
+        ("numeraire", "slack_bits"),
+    )
+    if m["schema"] != SCHEMA:
+        raise EncodingError("not a challenge of this version", where=f"{where}.schema", expected=SCHEMA)
+    if m["statement"] not in tuple(StatementKind):
+        raise EncodingError("unknown statement", where=f"{where}.statement", expected=", ".join(StatementKind))
+    if not isinstance(m["exclusive"], bool):
+        raise EncodingError("not true or false", where=f"{where}.exclusive", expected="true or false")
+    model = encoding.members(m["model"], f"{where}.model", ("name", "digest"), ("document",))
+    try:
+        return Challenge(
+            encoding.string(m["audience"], f"{where}.audience", max_length=MAX_AUDIENCE),
+            encoding.hex_bytes(m["nonce"], f"{where}.nonce", NONCE_BYTES),
+            encoding.integer(m["issued_at"], f"{where}.issued_at"),
+            encoding.integer(m["expires_at"], f"{where}.expires_at"),
+            StatementKind(m["statement"]),
+            units.parse_integer(
+                encoding.string(m["bound_micros"], f"{where}.bound_micros", max_length=20), f"{where}.bound_micros"
+            ),
+            encoding.string(model["name"], f"{where}.model.name", max_length=64),
+            encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32),
+            RiskModel.from_document(model["document"], f"{where}.model.document") if "document" in model else None,
+            encoding.integer(m["max_skew_seconds"], f"{where}.max_skew_seconds"),
+            m["exclusive"],
+            encoding.string(m["numeraire"], f"{where}.numeraire", max_length=64) if "numeraire" in m else None,
+            encoding.integer(m["slack_bits"], f"{where}.slack_bits") if "slack_bits" in m else None,
+        )
+    except ProofError as error:
+        raise ProofError(error.what, where=f"{where}.{error.where}", expected=error.expected) from None
+    except EncodingError:
+        raise
+    except InputError as error:
+        raise ProofError(error.what, where=error.where, expected=error.expected) from None

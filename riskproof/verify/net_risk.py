@@ -1,0 +1,524 @@
+"""verify_proof: does a proof answer a challenge over these attestations? The checks, in order (docs/verification.md):
+
+    40 .. 42   the proof names this challenge, which is current, and exactly these attestations
+    43         each attestation is valid by itself: checks 1 to 9, with the reason of the one that failed
+    44 .. 51   they may be netted: holder, audience, accounts, key, numeraire, column size, times, exclusivity
+    52 .. 54   registries, snapshots and model are the ones given; the rows are recomputed from them
+    55 .. 57   the proof holds; one identity; the holder's signature
+
+Bytes that are no proof, challenge, attestation or market at all make the outcome malformed when their turn comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from riskproof import units
+from riskproof.attest.envelope import Envelope
+from riskproof.attest.keyset import KeySet, PublicKey
+from riskproof.attest.net_risk import (
+    Rule,
+    attested_market,
+    build_statement,
+    challenge_model,
+    combination_violations,
+    consent_message,
+)
+from riskproof.attest.payload import Attestation
+from riskproof.encoding import Json
+from riskproof.errors import InputError, ProofError
+from riskproof.market.marketfile import Market
+from riskproof.proof.challenge import Challenge, StatementKind
+from riskproof.proof.document import ProofDocument
+from riskproof.proof.identity import verify_same
+from riskproof.proof.rows import Compiled, compile_rows
+from riskproof.proof.setup import Setup, ceremony_setup
+from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
+from riskproof.proof.transcript import Transcript
+from riskproof.proof.verifier import PairingInputs, check_pairing, check_pairings, pairing_inputs
+from riskproof.risk.arrays import RiskArray, compute_array
+from riskproof.risk.model import RiskModel
+from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_statement
+from riskproof.verify.protocol import CheckFailedError, Run
+from riskproof.verify.verdict import Check, CheckResult, Outcome
+
+MAX_BATCH: Final = 1_024
+_CHECK_OF: Final = {
+    Rule.DISTINCT: Check.PROOF_ATTESTATIONS,
+    Rule.HOLDER: Check.PROOF_HOLDER,
+    Rule.AUDIENCE: Check.PROOF_AUDIENCE,
+    Rule.ACCOUNT: Check.PROOF_ACCOUNTS,
+    Rule.KEY: Check.PROOF_KEY,
+    Rule.NUMERAIRE: Check.PROOF_NUMERAIRE,
+    Rule.SIZE: Check.PROOF_COLUMN_SIZE,
+    Rule.SKEW: Check.PROOF_SKEW,
+    Rule.EXCLUSIVE: Check.PROOF_EXCLUSIVE,
+}
+
+
+@dataclass(frozen=True)
+class ProofVerdict:
+    """The answer of `verify_proof`. It has no truth value on purpose: compare `outcome`.
+
+    Attributes:
+        outcome: valid, invalid or malformed.
+        failed_check: number of the failed check if invalid, else None. check: its name, else "".
+        reason: what is wrong and where, "" if valid.
+        checks: the checks that passed, in order.
+        notes: what was not checked, and why.
+        challenge, attestations: what was answered, and over what, if valid; None and () otherwise.
+        proved, trusted, not_proved: in words, if valid.
+    """
+
+    outcome: Outcome
+    failed_check: int | None = None
+    check: str = ""
+    reason: str = ""
+    checks: tuple[CheckResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    challenge: Challenge | None = None
+    attestations: tuple[Attestation, ...] = ()
+    proved: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    not_proved: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        raise TypeError("a verdict has three outcomes: compare verdict.outcome")
+
+    def to_document(self) -> dict[str, Json]:
+        """The verdict as JSON."""
+        document: dict[str, Json] = {
+            "outcome": self.outcome.value,
+            "failed_check": self.failed_check,
+            "check": self.check,
+            "reason": self.reason,
+            "checks": [{"number": c.number, "name": c.name} for c in self.checks],
+            "notes": list(self.notes),
+        }
+        if self.challenge is not None:
+            document["challenge_digest"] = self.challenge.digest.hex()
+            document["challenge"] = self.challenge.to_document()
+            document["attestation_digests"] = [a.digest.hex() for a in self.attestations]
+            document["proved"] = list(self.proved)
+            document["trusted"] = list(self.trusted)
+            document["not_proved"] = list(self.not_proved)
+        return document
+
+
+class MarketCache:
+    """Parsed markets, their risk arrays and compiled rows, each kept for the most recent few. Safe for threads.
+
+    A verifier that checks many proofs of one snapshot keeps one of these: reading and pricing a market takes longer than a proof.
+    """
+
+    def __init__(self, size: int = 16) -> None:
+        self._size = size
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def _get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > 3 * self._size:
+                self._kept.popitem(last=False)
+        return made
+
+    def market(self, data: bytes) -> Market:
+        """The market of a file (MarketError, EncodingError)."""
+        market: Market = self._get(hashlib.sha256(data).digest(), lambda: Market.from_bytes(data))
+        return market
+
+    def array(self, market: Market, model: RiskModel) -> RiskArray:
+        """The risk array of a market under a model (as `compute_array`)."""
+        key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
+        array: RiskArray = self._get(key, lambda: compute_array(market, model))
+        return array
+
+    def compiled(
+        self, kind: StatementKind, model: RiskModel, attestations: Sequence[Attestation], markets: Sequence[Market]
+    ) -> Compiled:
+        """The rows of a statement (as `compile_rows`)."""
+        columns = tuple((a.registry_digest, a.snapshot_digest, a.columns.live) for a in attestations)
+        compiled: Compiled = self._get(
+            ("rows", kind, model.digest, columns),
+            lambda: compile_rows(
+                kind,
+                model,
+                [attested_market(a, m, self.array(m, model)) for a, m in zip(attestations, markets, strict=True)],
+            ),
+        )
+        return compiled
+
+
+@dataclass(frozen=True)
+class ProofCase:
+    """One proof to verify; see `verify_proof` for the members."""
+
+    proof: bytes
+    challenge: bytes
+    attestations: Sequence[bytes]
+    keys: Sequence[bytes | KeySet]
+    markets: Sequence[bytes]
+    model: bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A proof of which everything but pairing, identity and consent is checked."""
+
+    document: ProofDocument
+    challenge: Challenge
+    attestations: tuple[Attestation, ...]
+    model: RiskModel
+    statement: Statement
+    setup: Setup
+    inputs: PairingInputs = field(repr=False)
+    transcript: Transcript = field(repr=False)
+
+
+def verify_proof(
+    proof: bytes,
+    challenge: bytes,
+    attestations: Sequence[bytes],
+    keys: Sequence[bytes | KeySet],
+    markets: Sequence[bytes],
+    *,
+    now: int,
+    model: bytes | None = None,
+    clock_tolerance: int = DEFAULT_CLOCK_TOLERANCE,
+    max_snapshot_age: int | None = None,
+    cache: MarketCache | None = None,
+) -> ProofVerdict:
+    """Verify a proof. Everything but the challenge, the keys and the numbers may be hostile.
+
+    Args:
+        proof: the prover's file.
+        challenge: the verifier's own challenge, byte for byte.
+        attestations: envelopes, in any order.
+        keys, markets: for each of them, the verifier's keys for the venue, and the market file.
+        now: seconds since the epoch.
+        model: the challenge's model, if the challenge does not carry it and it does not ship.
+        clock_tolerance: seconds by which clocks may differ.
+        max_snapshot_age: largest age of a snapshot when its attestation was issued, seconds; None: the attestation's own limit.
+        cache: to keep markets and rows between calls.
+
+    Raises:
+        KeySetError: the verifier's keys are wrong.
+        InputError: not one key set and one market for each attestation, or a number out of range.
+    """
+    case = ProofCase(proof, challenge, attestations, keys, markets, model)
+    return verify_proofs(
+        [case], now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age, cache=cache
+    )[0]
+
+
+def verify_proofs(
+    cases: Sequence[ProofCase],
+    *,
+    now: int,
+    clock_tolerance: int = DEFAULT_CLOCK_TOLERANCE,
+    max_snapshot_age: int | None = None,
+    cache: MarketCache | None = None,
+) -> list[ProofVerdict]:
+    """Verify many proofs with one pairing check for all of one column size; if it fails, one by one, which names the bad ones.
+
+    The verdicts are those of `verify_proof`, in the order of the cases; it raises as that does.
+    """
+    check_call(now, clock_tolerance, max_snapshot_age, 1)
+    if len(cases) > MAX_BATCH:
+        raise InputError(f"{len(cases)} proofs", where="cases", expected=f"at most {MAX_BATCH} at once")
+    parsed_keys = [_keys(case) for case in cases]
+    kept = cache or MarketCache()
+    runs = [Run() for _ in cases]
+    prepared: list[_Prepared | None] = [None] * len(cases)
+    verdicts: list[ProofVerdict] = []
+    for i, (case, keys, run) in enumerate(zip(cases, parsed_keys, runs, strict=True)):
+
+        def prepare(run: Run, i: int = i, case: ProofCase = case, keys: list[KeySet] = keys) -> None:
+            prepared[i] = _prepare(
+                run, case, keys, kept, now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age
+            )
+
+        verdicts.append(_verdict(run, prepare))
+    waiting = [(i, p) for i, p in enumerate(prepared) if p is not None]
+    for (i, p), holds in zip(waiting, _pair([p for _, p in waiting]), strict=True):
+
+        def conclude(run: Run, p: _Prepared = p, holds: bool = holds) -> None:
+            _conclude(run, p, holds)
+
+        verdicts[i] = _verdict(runs[i], conclude, p)
+    return verdicts
+
+
+def _keys(case: ProofCase) -> list[KeySet]:
+    count = len(case.attestations)
+    if len(case.keys) != count or len(case.markets) != count:
+        raise InputError(
+            f"{count} attestations, {len(case.keys)} key sets and {len(case.markets)} markets",
+            where="attestations",
+            expected="one key set and one market for each attestation",
+        )
+    return [k if isinstance(k, KeySet) else KeySet.from_bytes(k) for k in case.keys]
+
+
+def _pair(prepared: Sequence[_Prepared]) -> list[bool]:
+    """Whether each pairing product is one, in order."""
+    groups: dict[int, list[_Prepared]] = {}
+    for p in prepared:
+        groups.setdefault(p.setup.n, []).append(p)
+    together = {
+        n: len(group) > 1 and check_pairings(group[0].setup, [p.inputs for p in group]) for n, group in groups.items()
+    }
+    return [together[p.setup.n] or check_pairing(p.setup, p.inputs) for p in prepared]
+
+
+def _verdict(run: Run, checks: Callable[[Run], None], prepared: _Prepared | None = None) -> ProofVerdict:
+    plain = run.verdict(checks)
+    valid = plain.outcome is Outcome.VALID and prepared is not None
+    words = _words(prepared) if prepared is not None and valid else ((), (), ())
+    return ProofVerdict(
+        plain.outcome,
+        plain.failed_check,
+        plain.check,
+        plain.reason,
+        plain.checks,
+        plain.notes,
+        prepared.challenge if prepared is not None and valid else None,
+        prepared.attestations if prepared is not None and valid else (),
+        *words,
+    )
+
+
+def _prepare(
+    run: Run,
+    case: ProofCase,
+    keys: list[KeySet],
+    cache: MarketCache,
+    *,
+    now: int,
+    clock_tolerance: int,
+    max_snapshot_age: int | None,
+) -> _Prepared:
+    challenge = Challenge.from_bytes(case.challenge)
+    document = ProofDocument.from_bytes(case.proof)
+    # check 40
+    run.require(
+        Check.PROOF_CHALLENGE,
+        document.challenge_digest == challenge.digest,
+        f"the proof answers challenge {document.challenge_digest.hex()}, this one is {challenge.digest.hex()}",
+    )
+    run.passed(Check.PROOF_CHALLENGE)
+    # check 41
+    run.require(
+        Check.PROOF_TIME,
+        challenge.issued_at - clock_tolerance <= now < challenge.expires_at + clock_tolerance,
+        f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {now}",
+    )
+    run.passed(Check.PROOF_TIME)
+    attestations, markets = _check_attestations(
+        run, case, keys, document, now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age
+    )
+    _check_combination(run, challenge, attestations)
+    parsed_markets = [
+        _check_market(run, attestation, data, cache) for attestation, data in zip(attestations, markets, strict=True)
+    ]
+    run.passed(Check.PROOF_MARKETS)
+    model = _check_model(run, challenge, case.model, attestations)
+    # check 54
+    try:
+        compiled = cache.compiled(challenge.statement, model, attestations, parsed_markets)
+        statement = build_statement(challenge, attestations, compiled)
+    except InputError as error:
+        raise CheckFailedError(Check.PROOF_ROWS, f"the rows cannot be computed: {error}") from None
+    run.passed(Check.PROOF_ROWS)
+    setup = ceremony_setup(statement.n)
+    inputs, transcript = pairing_inputs(setup, statement, document.proof)
+    return _Prepared(document, challenge, attestations, model, statement, setup, inputs, transcript)
+
+
+def _check_attestations(
+    run: Run,
+    case: ProofCase,
+    keys: list[KeySet],
+    document: ProofDocument,
+    *,
+    now: int,
+    clock_tolerance: int,
+    max_snapshot_age: int | None,
+) -> tuple[tuple[Attestation, ...], list[bytes]]:
+    """Checks 42 and 43; the attestations ascending by digest, and their markets."""
+    if len(case.attestations) > MAX_ATTESTATIONS:
+        raise ProofError(
+            f"{len(case.attestations)} attestations", where="attestations", expected=f"at most {MAX_ATTESTATIONS}"
+        )
+    read = [
+        (Attestation.from_bytes(Envelope.from_bytes(data).payload, f"attestations[{i}].payload"), data, trusted, market)
+        for i, (data, trusted, market) in enumerate(zip(case.attestations, keys, case.markets, strict=True))
+    ]
+    read.sort(key=lambda item: item[0].digest)
+    # check 42
+    given = tuple(item[0].digest for item in read)
+    run.require(
+        Check.PROOF_ATTESTATIONS,
+        given == document.attestation_digests,
+        "the proof is over attestations "
+        + ", ".join(d.hex()[:16] for d in document.attestation_digests)
+        + "; given are "
+        + (", ".join(d.hex()[:16] for d in given) or "none"),
+    )
+    run.passed(Check.PROOF_ATTESTATIONS)
+    # check 43
+    for attestation, data, trusted, _ in read:
+        nested = Run()
+
+        def checks(nested: Run, data: bytes = data, trusted: KeySet = trusted, a: Attestation = attestation) -> None:
+            check_statement(
+                nested,
+                data,
+                trusted,
+                now=now,
+                audience=a.audience,  # check 45 compares it with the challenge's
+                nonce=a.nonce,
+                venue=None,
+                clock_tolerance=clock_tolerance,
+                max_snapshot_age=max_snapshot_age,
+                required_signatures=1,
+            )
+
+        verdict = nested.verdict(checks)
+        run.require(
+            Check.PROOF_ATTESTATION_VALID,
+            verdict.outcome is Outcome.VALID,
+            f"the attestation of {attestation.venue!r}: check {verdict.failed_check}, {verdict.check}: {verdict.reason}",
+        )
+        run.notes += [f"{attestation.venue}: {note}" for note in verdict.notes]
+    run.passed(Check.PROOF_ATTESTATION_VALID)
+    return tuple(item[0] for item in read), [item[3] for item in read]
+
+
+def _check_combination(run: Run, challenge: Challenge, attestations: Sequence[Attestation]) -> None:
+    """Checks 44 to 51."""
+    broken: dict[Check, str] = {}
+    for violation in combination_violations(challenge, attestations):
+        broken.setdefault(_CHECK_OF[violation.rule], violation.reason)
+    for rule in Rule:
+        check = _CHECK_OF[rule]
+        run.require(check, check not in broken, broken.get(check, ""))
+        if rule is not Rule.DISTINCT:
+            run.passed(check)
+
+
+def _check_market(run: Run, attestation: Attestation, data: bytes, cache: MarketCache) -> Market:
+    """Check 52 for one attestation."""
+    market = cache.market(data)
+    registry, snapshot = market.registry, market.snapshot
+    for what, stated, given in (
+        ("registry digest", attestation.registry_digest.hex(), registry.digest.hex()),
+        ("registry size", attestation.registry_size, len(registry)),
+        ("column size", attestation.columns.size, registry.column_size),
+        ("numeraire", attestation.numeraire, registry.numeraire),
+        ("snapshot digest", attestation.snapshot_digest.hex(), snapshot.digest.hex()),
+        ("snapshot time", attestation.snapshot_time, snapshot.time),
+    ):
+        run.require(
+            Check.PROOF_MARKETS,
+            stated == given,
+            f"{what} of the attestation of {attestation.venue!r}: attested {stated}, given {given}",
+        )
+    size = registry.column_size
+    for j in attestation.columns.retired:
+        for instrument in registry.instruments[j * size : (j + 1) * size]:
+            run.require(
+                Check.PROOF_MARKETS,
+                snapshot.is_expired(instrument),
+                f"column {j} of {attestation.venue!r} is retired, and {instrument.name} has not expired",
+            )
+    return market
+
+
+def _check_model(run: Run, challenge: Challenge, data: bytes | None, attestations: Sequence[Attestation]) -> RiskModel:
+    # check 53
+    given = None if data is None else RiskModel.from_bytes(data)
+    try:
+        model = challenge_model(challenge, given)
+    except ProofError as error:
+        raise CheckFailedError(Check.PROOF_MODEL, str(error)) from None
+    for a in attestations:
+        age, limit = a.issued_at - a.snapshot_time, model.max_snapshot_age_seconds
+        run.require(
+            Check.PROOF_MODEL,
+            age <= limit,
+            f"the snapshot of {a.venue!r} was {age} s old at issue, {model.name} allows {limit} s",
+        )
+    run.passed(Check.PROOF_MODEL)
+    return model
+
+
+def _conclude(run: Run, p: _Prepared, holds: bool) -> None:
+    """Checks 55 to 57."""
+    run.require(Check.PROOF_HOLDS, holds, "the proof does not show the statement of these rows, columns and bound")
+    run.passed(Check.PROOF_HOLDS)
+    if p.document.identity_proof is not None:
+        identities = [a.identity for a in p.statement.attestations]
+        run.require(
+            Check.PROOF_IDENTITY,
+            verify_same(p.transcript, identities, p.document.identity_proof),
+            "the accounts are not shown to have one holder",
+        )
+        run.passed(Check.PROOF_IDENTITY)
+    key = PublicKey(p.statement.holder_key, "holder")
+    run.require(
+        Check.PROOF_CONSENT,
+        key.verifies(p.document.holder_signature, consent_message(p.transcript)),
+        "not signed by the key that the attestations bind",
+    )
+    run.passed(Check.PROOF_CONSENT)
+
+
+def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What was proved, whom one trusts, what was not proved."""
+    c, model, attestations = p.challenge, p.model, p.attestations
+    numeraire = attestations[0].numeraire
+    bound = f"{units.format_decimal(c.bound_micros, units.MICROS_EXPONENT)} {numeraire}"
+    venues = ", ".join(sorted({a.venue for a in attestations}))
+    count = "1 account" if len(attestations) == 1 else f"{len(attestations)} accounts"
+    times = sorted({units.format_time(a.snapshot_time) for a in attestations})
+    claim = (
+        f"the net loss of {count} at {venues} is at most {bound}"
+        if c.statement is StatementKind.LOSS
+        else f"the equity of {count} at {venues}, after haircuts and net loss, is at least -{bound}"
+        if c.bound_micros
+        else f"the equity of {count} at {venues}, after haircuts and net loss, is not negative"
+    )
+    proved = (
+        f"In each of the {len(model.scenarios)} scenarios of model {model.name} ({model.digest.hex()}), {claim}.",
+        f"Prices are those of the attested snapshots, taken at {' and '.join(times)}; the rows were recomputed from them.",
+        "The attested accounts are different ones and have one holder, whose key signed this proof for this challenge.",
+    )
+    trusted = (
+        f"{venues}: that the committed positions, the marks and the verified identity are real.",
+        "One honest participant of the Ethereum KZG ceremony, and the discrete-logarithm and hash assumptions of the protocol.",
+    )
+    pledge = (
+        "Each venue promises not to attest the account exclusively to anyone else for the challenge's life; the holder may still "
+        "have shown it to others without exclusivity."
+        if c.exclusive
+        else "That the holder has not shown the same accounts to others as well: the challenge did not ask for exclusivity."
+    )
+    not_proved = (
+        pledge,
+        "Anything about accounts and debts that are not attested here.",
+        "Losses in states of the world that are not among the scenarios, or after the attestations were issued.",
+        "Instruments that a snapshot does not quote count as zero; the venue attests that the account holds none.",
+    )
+    return proved, trusted, not_proved
