@@ -36,7 +36,13 @@ EPOCH_SECONDS: Final = 30 * units.SECONDS_PER_DAY
 
 
 def epoch_of(time: int) -> int:
-    """The epoch of a time in seconds since the epoch of clocks: 30 days long. A venue may count otherwise."""
+    """The epoch of a time in seconds since the epoch of clocks: 30 days long. A venue may count otherwise.
+
+    Raises:
+        AttestationError: before 1970, or after the year 9999.
+    """
+    if not 0 <= time <= units.TIME_MAX:
+        raise AttestationError("time is out of range", where="issued_at", expected="seconds since the epoch")
     return time // EPOCH_SECONDS
 
 

@@ -15,8 +15,11 @@ from riskproof.cli.risk import MARKET, MODEL, PORTFOLIO, resolve_model
 from riskproof.errors import AttestationError
 
 if TYPE_CHECKING:
-    from riskproof.attest.grid import Grid
+    from riskproof.attest.book import AccountSecret
+    from riskproof.attest.holder import ExclusiveWindow, HolderRequest
+    from riskproof.attest.keys import SigningKey
     from riskproof.attest.opening import Opening
+    from riskproof.proof.grid import Grid
 
 STALE_SECONDS = 3600
 
@@ -58,6 +61,13 @@ STALE_SECONDS = 3600
 @click.option(
     "--previous", type=FILE, help="Opening of the account's attestation before this one: continues its chain."
 )
+@click.option(
+    "--holder",
+    help="Identity of the account's holder as you verified it, such as a legal entity id: committed to, and hidden.",
+)
+@click.option("--holder-key", type=FILE, help="The holder's public key (riskproof keys public); goes with --holder.")
+@click.option("--exclusive-from", type=int, help="Begin of an exclusive window, seconds since the epoch.")
+@click.option("--exclusive-until", type=int, help="End of the exclusive window, the first second after it.")
 @reports_errors
 def attest(
     market_file: Path,
@@ -76,17 +86,30 @@ def attest(
     issued_at: int | None,
     max_snapshot_age: int | None,
     previous: Path | None,
+    holder: str | None,
+    holder_key: Path | None,
+    exclusive_from: int | None,
+    exclusive_until: int | None,
 ) -> None:
     """Commit to a book, compute its risk, and sign an attestation of it.
 
     A served venue keeps books, account secrets and the chain of attestations in its ledger (riskproof serve). This command has no
     ledger: it makes a new account secret each time, and continues a chain only if you give it the previous opening.
 
+    With --holder the attestation can be netted with others of the same holder in a proof. It then names the account by a tag, so
+    that no account is netted with itself: one tag for each audience and epoch of 30 days, made from the first --key. Give the same
+    key first for as long as the epoch lasts.
+
+    With --exclusive-from and --exclusive-until it says that no other exclusive attestation of the account overlaps that time. A
+    served venue refuses a second one; this command cannot know of another, so see to it yourself.
+
     \b
     riskproof attest --market market.json --portfolio book.csv --account alice --key venue-key \\
         --disclose margin --audience lender --out att.json --opening opening.json
+    riskproof attest --market market.json --portfolio book.csv --account alice --key venue-key \\
+        --audience lender --holder 5493001KJTIIGC8Y1R12 --holder-key holder_public.json --out att.json --opening opening.json
     """
-    from riskproof.attest.book import AccountSecret, CommittedBook, epoch_of
+    from riskproof.attest.book import CommittedBook, epoch_of
     from riskproof.attest.build import AttestationRequest, build_attestation, retirable_columns
     from riskproof.attest.keys import load_signing_key
     from riskproof.attest.payload import GENESIS, Policy
@@ -104,10 +127,12 @@ def attest(
     portfolio = parse_book(read_bytes(book_file), market.registry, str(book_file))
     before = _previous(previous, account)
     at = int(time.time()) if issued_at is None else issued_at
+    window = _window(exclusive_from, exclusive_until, holder)
+    secret, bound = _secret_and_holder(signing[0], account, holder, holder_key, audience, at)
     with compiling():
         array = compute_array(market, model)
         risk = evaluate(market, model, array, portfolio, with_greeks=False)
-        book = CommittedBook(market.registry, portfolio, AccountSecret.random(), epoch_of(at))
+        book = CommittedBook(market.registry, portfolio, secret, epoch_of(at))
         built = build_attestation(
             AttestationRequest(
                 venue=signing[0].venue,
@@ -127,6 +152,8 @@ def attest(
                 nonce=nonce,
                 max_snapshot_age=max_snapshot_age,
                 retired=retirable_columns(market, book),
+                holder=bound,
+                exclusive=window,
             ),
             *signing,
         )
@@ -139,10 +166,48 @@ def attest(
             f"note: the snapshot is {at - market.snapshot.time} s older than the attestation; verifiers see that",
             err=True,
         )
+    if window is not None:
+        click.echo(
+            "note: this command has no ledger: that no other exclusive attestation of the account overlaps is for you to make sure",
+            err=True,
+        )
+
+
+def _secret_and_holder(
+    key: SigningKey, account: str, identity: str | None, key_file: Path | None, audience: str | None, issued_at: int
+) -> tuple[AccountSecret, HolderRequest | None]:
+    """Without a holder a new account secret; with one the account's own, from which its tag derives."""
+    from riskproof.attest.book import AccountSecret, epoch_of
+    from riskproof.attest.holder import HolderRequest, account_tag, parse_holder_key
+
+    if identity is None and key_file is None:
+        return AccountSecret.random(), None
+    if identity is None:
+        raise AttestationError("a holder's key without a holder", where="--holder-key", expected="--holder with it")
+    if key_file is None:
+        raise AttestationError("a holder without a key", where="--holder", expected="--holder-key with it")
+    if audience is None:
+        raise AttestationError("a holder is bound towards an audience", where="--holder", expected="--audience with it")
+    secret, epoch = key.account_secret(account), epoch_of(issued_at)
+    public = parse_holder_key(read_bytes(key_file), str(key_file))
+    return secret, HolderRequest(identity, public, account_tag(secret, audience, epoch), epoch)
+
+
+def _window(start: int | None, until: int | None, identity: str | None) -> ExclusiveWindow | None:
+    from riskproof.attest.holder import ExclusiveWindow
+
+    if start is None and until is None:
+        return None
+    given = "--exclusive-until" if start is None else "--exclusive-from"
+    if start is None or until is None:
+        raise AttestationError("half a window", where=given, expected="--exclusive-from and --exclusive-until")
+    if identity is None:
+        raise AttestationError("only an attestation with a holder is exclusive", where=given, expected="--holder too")
+    return ExclusiveWindow(start, until)
 
 
 def _grid(digits: int | None, step: str | None) -> Grid:
-    from riskproof.attest.grid import COARSE, Grid
+    from riskproof.proof.grid import COARSE, Grid
     from riskproof.units import MICROS_EXPONENT, parse_decimal
 
     if digits is None and step is None:

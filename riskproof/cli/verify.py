@@ -126,6 +126,8 @@ def verdict_text(verdict: Verdict) -> str:
     lines = [verdict.outcome.value + (f": {verdict.reason}" if verdict.reason else "")]
     if verdict.outcome.value == "valid" and verdict.attestation is not None:
         lines += statement_lines(verdict.attestation)
+    if verdict.identity is not None:
+        lines.append(f"  opened: the holder is {verdict.identity}")
     lines += [
         f"  proved: the committed book holds {p.quantity} {p.instrument.name} ({p.lots} lots, registry index {p.index})"
         for p in verdict.positions
@@ -139,6 +141,28 @@ def verdict_text(verdict: Verdict) -> str:
 
 def statement_lines(statement: Attestation) -> list[str]:
     """What an attestation says, for people."""
+    return [*_risk_lines(statement), *_holder_lines(statement)]
+
+
+def _holder_lines(statement: Attestation) -> list[str]:
+    from riskproof.attest.keyset import thumbprint
+
+    holder, window = statement.holder, statement.exclusive
+    if holder is None:
+        return []
+    lines = [
+        f"  held by whoever has the key {thumbprint(holder.key)}; the identity is committed to and hidden",
+        f"  account tag {holder.tag.hex()} in epoch {holder.tag_epoch}",
+    ]
+    if window is not None:
+        lines.append(
+            f"  exclusive from {format_time(window.start)} until {format_time(window.until)}: "
+            f"{statement.venue} promises no other exclusive attestation of the account in that time"
+        )
+    return lines
+
+
+def _risk_lines(statement: Attestation) -> list[str]:
     disclosed = statement.disclosed
     interval = f"{format_time(statement.issued_at)}, until {format_time(statement.expires_at)}"
     market = f"{statement.registry_size} instruments at the prices of {format_time(statement.snapshot_time)}"
