@@ -5,7 +5,7 @@ records       what goes in and comes out
 writer        one writer thread, group commit
 database      SQLite, PostgreSQL, and the difference
 schema        tables
-markets, accounts, attestations     what is done inside a transaction
+markets, accounts, holders, attestations, pledges     what is done inside a transaction
 integrity     checks of a whole ledger
 """
 
@@ -15,7 +15,9 @@ from riskproof.store.records import (
     AccountRecord,
     AttestationRecord,
     Finding,
+    HolderRecord,
     ModelEntry,
+    Pledge,
     SnapshotEntry,
     StoredAttestation,
     TradeReceipt,
@@ -26,8 +28,10 @@ __all__ = [
     "AccountRecord",
     "AttestationRecord",
     "Finding",
+    "HolderRecord",
     "Ledger",
     "ModelEntry",
+    "Pledge",
     "SnapshotEntry",
     "StoredAttestation",
     "TradeReceipt",

@@ -3,6 +3,8 @@
     sequence 1:  previous = 32 zero bytes         digest d1
     sequence 2:  previous = d1                    digest d2      ...
 
+An exclusive attestation has a window as well, in the table of pledges (`pledges`).
+
 The number and the previous digest are given out inside the transaction that stores the result: a builder that fails, a process
 that dies, leave no gap; a request id that was answered is answered again, with the same record.
 """
@@ -17,24 +19,42 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from riskproof.errors import ConflictError, NotFoundError, StoreCorruptError
+from riskproof.store import holders, pledges
 from riskproof.store.accounts import account_number, no_account
-from riskproof.store.records import GENESIS, AttestationRecord, StoredAttestation, opening_digest, record_digest
+from riskproof.store.records import (
+    GENESIS,
+    AttestationRecord,
+    StoredAttestation,
+    Window,
+    opening_digest,
+    record_digest,
+)
 from riskproof.store.schema import accounts, attestations, openings
+from riskproof.store.schema import pledges as pledge_table
 
 Builder = Callable[[int, bytes], AttestationRecord]
 
-SELECT: Final = sa.select(
-    accounts.c.account_id,
-    attestations.c.sequence,
-    attestations.c.request_id,
-    attestations.c.request_digest,
-    attestations.c.digest,
-    attestations.c.previous_digest,
-    attestations.c.attestation,
-    attestations.c.issued_at,
-    attestations.c.opening_digest,
-    attestations.c.record_digest,
-).join_from(attestations, accounts, accounts.c.number == attestations.c.account)
+SELECT: Final = (
+    sa.select(
+        accounts.c.account_id,
+        attestations.c.sequence,
+        attestations.c.request_id,
+        attestations.c.request_digest,
+        attestations.c.digest,
+        attestations.c.previous_digest,
+        attestations.c.attestation,
+        attestations.c.issued_at,
+        attestations.c.opening_digest,
+        attestations.c.record_digest,
+        pledge_table.c.window_from,
+        pledge_table.c.window_until,
+    )
+    .join_from(attestations, accounts, accounts.c.number == attestations.c.account)
+    .outerjoin(
+        pledge_table,
+        sa.and_(pledge_table.c.account == attestations.c.account, pledge_table.c.sequence == attestations.c.sequence),
+    )
+)
 
 _BY_SEQUENCE: Final = SELECT.where(
     attestations.c.account == sa.bindparam("account"), attestations.c.sequence == sa.bindparam("sequence")
@@ -90,13 +110,21 @@ _INSERT_OPENING: Final = openings.insert()
 
 
 def append(
-    connection: Connection, account_id: str, request_id: str, request_digest: bytes | None, build: Builder
+    connection: Connection,
+    account_id: str,
+    request_id: str,
+    build: Builder,
+    *,
+    request_digest: bytes | None,
+    holder: str | None,
+    exclusive: Window | None,
 ) -> StoredAttestation:
     """Build and store the account's next attestation, or return the one this request id already has.
 
     Raises:
-        NotFoundError: no such account.
-        ConflictError: the request id is taken by a request with another digest, or the attestation's digest is taken.
+        NotFoundError: no such account, or nobody is recorded as its holder and `holder` is given.
+        ConflictError: the request id is taken by a request with another digest or window; the account's holder is not `holder`; the
+            window overlaps that of another exclusive attestation; the attestation's digest is taken.
         Whatever `build` raises; then nothing is stored and the number is not used.
     """
     state = connection.execute(_STATE, {"account_id": account_id, "request_id": request_id}).one_or_none()
@@ -104,16 +132,23 @@ def append(
         raise no_account(account_id)
     number = state.number
     if state.known is not None:
-        if request_digest is not None and state.request_digest not in (None, request_digest):
+        known = checked(
+            connection.execute(_BY_SEQUENCE, {"account": number, "sequence": state.known}).one(), replayed=True
+        )
+        other = request_digest is not None and state.request_digest not in (None, request_digest)
+        if other or known.exclusive != exclusive:
             raise ConflictError(
                 f"request id {request_id!r} is taken by another request", where="request_id", expected="a new id"
             )
-        known = connection.execute(_BY_SEQUENCE, {"account": number, "sequence": state.known}).one()
-        return checked(known, replayed=True)
+        return known
+    if holder is not None:
+        holders.check_latest(connection, number, holder)
+    if exclusive is not None:
+        pledges.check_free(connection, number, exclusive)
     sequence, previous = (1, GENESIS) if state.sequence is None else (state.sequence + 1, state.digest)
     record = build(sequence, previous)
     stored = StoredAttestation(
-        account_id, sequence, request_id, record.digest, previous, record.attestation, record.issued_at
+        account_id, sequence, request_id, record.digest, previous, record.attestation, record.issued_at, exclusive
     )
     opened = opening_digest(record.opening)
     row = {
@@ -133,6 +168,8 @@ def append(
     except IntegrityError:
         raise ConflictError("an attestation of this digest is already stored", where="digest") from None
     connection.execute(_INSERT_OPENING, {"account": number, "sequence": sequence, "opening": record.opening})
+    if exclusive is not None:
+        pledges.insert(connection, number, sequence, exclusive)
     return stored
 
 
@@ -190,6 +227,7 @@ def checked(row: Row[*tuple[Any, ...]], *, replayed: bool = False) -> StoredAtte
         row.previous_digest,
         row.attestation,
         row.issued_at,
+        None if row.window_from is None else (row.window_from, row.window_until),
         replayed,
     )
     if record_digest(stored, row.request_digest, row.opening_digest) != row.record_digest:

@@ -18,7 +18,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from riskproof.errors import CapacityError, ConfigError, ConflictError, StoreCorruptError, StoreError
-from riskproof.store.schema import APPEND_ONLY, SCHEMA_VERSION, metadata, schema_versions
+from riskproof.store.schema import (
+    ADDED,
+    APPEND_ONLY,
+    NO_OVERLAP,
+    SCHEMA_VERSION,
+    metadata,
+    pledges,
+    schema_versions,
+)
 
 BUSY_TIMEOUT_SECONDS: Final = 20.0
 READERS: Final = 16  # connections kept open for concurrent reads; as many more may come and go
@@ -57,11 +65,11 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Database:
-        """Connect, and create the tables in an empty database.
+        """Connect, create the tables in an empty database, and bring an older ledger to this version.
 
         Raises:
             ConfigError: a URL that is none, of another database, or of one whose driver is not installed.
-            StoreError: the database cannot be opened, others can read its file, it is not a ledger or of another version.
+            StoreError: the database cannot be opened, others can read its file, it is not a ledger or of a later version.
             StoreCorruptError: the file is not a database, or a damaged one.
         """
         try:
@@ -81,18 +89,24 @@ class Database:
     def _prepare(self, connection: Connection) -> None:
         tables = set(sa.inspect(connection).get_table_names())
         if not tables:
-            metadata.create_all(connection)
-            for statement in _trigger_statements(self.dialect):
-                connection.exec_driver_sql(statement)
-            connection.execute(schema_versions.insert().values(version=SCHEMA_VERSION, created_at=int(time.time())))
+            self._create(connection, SCHEMA_VERSION, metadata.sorted_tables)
             return
         if schema_versions.name not in tables:
             raise StoreError(
                 "this database is not a ledger", where=self.where, expected="an empty database, or a ledger"
             )
         version = connection.scalar(sa.select(sa.func.max(schema_versions.c.version)))
-        if version != SCHEMA_VERSION:
-            raise StoreError(f"schema version {version}", where=self.where, expected=f"schema version {SCHEMA_VERSION}")
+        if version is None or not 1 <= version <= SCHEMA_VERSION:
+            expected = f"schema version 1 to {SCHEMA_VERSION}"
+            raise StoreError(f"schema version {version}", where=self.where, expected=expected)
+        for later in range(version + 1, SCHEMA_VERSION + 1):
+            self._create(connection, later, ADDED[later])
+
+    def _create(self, connection: Connection, version: int, tables: Sequence[sa.Table]) -> None:
+        metadata.create_all(connection, tables=tables)
+        for statement in _trigger_statements(self.dialect, tables):
+            connection.exec_driver_sql(statement)
+        connection.execute(schema_versions.insert().values(version=version, created_at=int(time.time())))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -129,6 +143,7 @@ class Database:
             names = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
             triggers = {row[0] for row in connection.exec_driver_sql(names)}
         wanted = [f"{table.name}_no_{verb}" for table in APPEND_ONLY for verb in ("update", "delete")]
+        wanted.append("pledges_no_overlap")
         return found + [f"trigger {name} is missing" for name in wanted if name not in triggers]
 
     def close(self) -> None:
@@ -268,13 +283,15 @@ def _set_wal(connection: sqlite3.Connection) -> None:
         raise StoreError(f"journal mode {mode}", where="ledger", expected="a file system that holds a write-ahead log")
 
 
-def _trigger_statements(dialect: str) -> Iterator[str]:
+def _trigger_statements(dialect: str, tables: Sequence[sa.Table]) -> Iterator[str]:
     if dialect == "postgresql":
         yield (
             "CREATE OR REPLACE FUNCTION riskproof_append_only() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'append-only'; END $$"
         )
-    for table in APPEND_ONLY:
+    if dialect == "sqlite" and pledges in tables:
+        yield NO_OVERLAP
+    for table in (table for table in APPEND_ONLY if table in tables):
         for verb in ("update", "delete"):
             if dialect == "postgresql":
                 yield (

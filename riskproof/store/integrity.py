@@ -5,7 +5,7 @@
 
 Findings, in the order they are looked for: pages, indices, references and triggers as the database sees them; documents and their
 digests; every registry extending the one before; positions against the sum of trades; sequences, chains and digests of
-attestations.
+attestations; the order of holders and their digests; exclusive windows that overlap.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from sqlalchemy import Connection, Row
 from riskproof import encoding
 from riskproof.errors import RiskproofError, StoreCorruptError
 from riskproof.market.registry import Registry
-from riskproof.store import accounts, attestations, markets
+from riskproof.store import accounts, attestations, holders, markets
 from riskproof.store.database import Database
 from riskproof.store.records import GENESIS, Finding, opening_digest, trade_digest
 from riskproof.store.schema import accounts as account_table
 from riskproof.store.schema import attestations as attestation_table
-from riskproof.store.schema import models, openings, positions, registries, snapshots, trades
+from riskproof.store.schema import holders as holder_table
+from riskproof.store.schema import models, openings, pledges, positions, registries, snapshots, trades
 
 MAX_FINDINGS: Final = 1000
 ToldTrade = tuple[str, str, int]  # (account id, trade id, position version)
@@ -75,6 +76,8 @@ def _all(connection: Connection) -> Iterator[Finding]:
     yield from _documents(connection)
     yield from _positions(connection)
     yield from _attestations(connection)
+    yield from _holders(connection)
+    yield from _pledges(connection)
 
 
 def _rows(connection: Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterable[Row[*tuple[Any, ...]]]:
@@ -180,3 +183,47 @@ def _attestations(connection: Connection) -> Iterator[Finding]:
         elif opening_digest(row.opening) != row.opening_digest:
             yield Finding(at, "the stored opening is not what its digest names")
         previous = row.digest
+
+
+def _holders(connection: Connection) -> Iterator[Finding]:
+    query = holders.SELECT.order_by(holder_table.c.account, holder_table.c.number)
+    account, number = 0, 0
+    for row in _rows(connection, query):
+        if row.account != account:
+            account, number = row.account, 0
+        number += 1
+        at = f"holders {account}/{row.number}"
+        if row.number != number:
+            yield Finding(at, f"number {number} is missing")
+            number = row.number
+        try:
+            holders.checked(row)
+        except StoreCorruptError as error:
+            yield Finding(at, error.what)
+
+
+def _pledges(connection: Connection) -> Iterator[Finding]:
+    """Windows against each other; what each of them says is covered by the digest of its attestation."""
+    query = (
+        sa.select(pledges, attestation_table.c.sequence.label("attested"))
+        .outerjoin_from(
+            pledges,
+            attestation_table,
+            sa.and_(
+                attestation_table.c.account == pledges.c.account, attestation_table.c.sequence == pledges.c.sequence
+            ),
+        )
+        .order_by(pledges.c.account, pledges.c.window_from, pledges.c.sequence)
+    )
+    last: Row[*tuple[Any, ...]] | None = None  # of the windows before, the one that ends last
+    for row in _rows(connection, query):
+        at = f"pledges {row.account}/{row.sequence}"
+        if row.attested is None:
+            yield Finding(at, "a pledge without its attestation")
+        if last is None or last.account != row.account:
+            last = row
+            continue
+        if row.window_from < last.window_until:
+            yield Finding(at, f"its window overlaps that of attestation {last.sequence}")
+        if row.window_until > last.window_until:
+            last = row

@@ -13,12 +13,14 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Final
 
+from sqlalchemy import Connection
+
 from riskproof import encoding
 from riskproof.errors import InputError, StoreCorruptError
 from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Registry
 from riskproof.market.snapshot import Snapshot
-from riskproof.store import accounts, attestations, integrity, markets
+from riskproof.store import accounts, attestations, holders, integrity, markets, pledges
 from riskproof.store.attestations import Builder
 from riskproof.store.database import MARKET_LOCK, Database
 from riskproof.store.integrity import ToldAttestation, ToldTrade
@@ -26,13 +28,17 @@ from riskproof.store.records import (
     AccountRecord,
     Change,
     Finding,
+    HolderRecord,
     ModelEntry,
+    Pledge,
     SnapshotEntry,
     StoredAttestation,
     TradeReceipt,
+    Window,
     check_changes,
     check_id,
     check_time,
+    check_window,
 )
 from riskproof.store.writer import Writer
 
@@ -55,9 +61,11 @@ class Ledger:
     def open(cls, url: str, *, capacity: int = CAPACITY) -> Ledger:
         """Open the ledger at a database URL, `sqlite:///PATH` or PostgreSQL's, and make it if the database is empty.
 
+        A ledger of an earlier schema version gets the tables it lacks, in one transaction.
+
         Raises:
             ConfigError: not the URL of a database that is served.
-            StoreError: cannot be opened, not a ledger, of another schema version, or readable by others.
+            StoreError: cannot be opened, not a ledger, of a later schema version, or readable by others.
             StoreCorruptError: the file is damaged.
         """
         return cls(Database.open(url), capacity)
@@ -169,6 +177,29 @@ class Ledger:
         with self._database.read() as connection:
             return accounts.list_accounts(connection, limit, after)
 
+    def set_holder(self, account_id: str, identity: str, *, recorded_by: str, recorded_at: int) -> HolderRecord:
+        """Record who holds an account; it is on disk when this returns. The identity recorded last counts, and stays if it is this.
+
+        Args:
+            identity: as the venue verified it, a legal entity id or a name, 1 to 128 printable characters.
+            recorded_by: the operator, 1 to 128 printable characters.
+            recorded_at: seconds since the epoch.
+
+        Raises:
+            EncodingError, UnitError: malformed texts or time.
+            NotFoundError: no such account.
+        """
+        check_id(account_id, "account_id")
+        check_id(identity, "identity")
+        check_id(recorded_by, "recorded_by")
+        check_time(recorded_at, "recorded_at")
+        return self._writer.run(account_id, lambda c: holders.record(c, account_id, identity, recorded_by, recorded_at))
+
+    def holder(self, account_id: str) -> HolderRecord:
+        """The account's holder as recorded last; NotFoundError, too, if nobody has been."""
+        with self._database.read() as connection:
+            return holders.latest(connection, account_id)
+
     def submit_trades(
         self, account_id: str, trade_id: str, changes: Sequence[Change], recorded_at: int
     ) -> Future[TradeReceipt]:
@@ -213,7 +244,14 @@ class Ledger:
     # Attestations.
 
     def submit_attestation(
-        self, account_id: str, request_id: str, build: Builder, *, request_digest: bytes | None = None
+        self,
+        account_id: str,
+        request_id: str,
+        build: Builder,
+        *,
+        request_digest: bytes | None = None,
+        holder: str | None = None,
+        exclusive: Window | None = None,
     ) -> Future[StoredAttestation]:
         """Queue an attestation; the future resolves when it is on disk, or at once with the record this request id has.
 
@@ -223,25 +261,54 @@ class Ledger:
                 may raise: then nothing is stored and the number goes to the next. It may run and the attestation yet not be
                 stored, if the database fails afterwards: hand out nothing before the future resolves.
             request_digest: 32 bytes naming what was asked for; with it, the same id for something else is a conflict.
+            holder: the identity that `build` binds; it must be the one recorded last for the account.
+            exclusive: [from, until), the window in which the attestation promises that the account has no other exclusive one. The
+                promise is checked before `build` is called, and stands for good once the attestation is stored.
 
+        Raises:
+            EncodingError, UnitError: malformed ids or window.
+            CapacityError: too many operations wait.
         The future raises:
-            NotFoundError: no such account.
-            ConflictError: the request id is taken by something else, or the attestation's digest is.
+            NotFoundError: no such account; nobody is recorded as its holder.
+            ConflictError: the request id is taken by something else, or the attestation's digest is; another holder was recorded;
+                the window overlaps another one of the account, which the message names.
             Whatever `build` raises.
         """
         check_id(account_id, "account_id")
         check_id(request_id, "request_id")
         if request_digest is not None and len(request_digest) != 32:
             raise AssertionError("a request digest has 32 bytes")
-        return self._writer.submit(
-            account_id, lambda c: attestations.append(c, account_id, request_id, request_digest, build)
-        )
+        if exclusive is not None:
+            check_window(exclusive, "exclusive")
+
+        def work(connection: Connection) -> StoredAttestation:
+            return attestations.append(
+                connection,
+                account_id,
+                request_id,
+                build,
+                request_digest=request_digest,
+                holder=holder,
+                exclusive=exclusive,
+            )
+
+        return self._writer.submit(account_id, work)
 
     def append_attestation(
-        self, account_id: str, request_id: str, build: Builder, *, request_digest: bytes | None = None
+        self,
+        account_id: str,
+        request_id: str,
+        build: Builder,
+        *,
+        request_digest: bytes | None = None,
+        holder: str | None = None,
+        exclusive: Window | None = None,
     ) -> StoredAttestation:
         """`submit_attestation`, and wait."""
-        return self._writer.wait(self.submit_attestation(account_id, request_id, build, request_digest=request_digest))
+        future = self.submit_attestation(
+            account_id, request_id, build, request_digest=request_digest, holder=holder, exclusive=exclusive
+        )
+        return self._writer.wait(future)
 
     def attestation(self, account_id: str, sequence: int) -> StoredAttestation:
         """An account's attestation by its number."""
@@ -258,6 +325,12 @@ class Ledger:
         _check_limit(limit)
         with self._database.read() as connection:
             return attestations.page(connection, account_id, after_sequence, limit)
+
+    def pledges(self, account_id: str, after: int = 0, limit: int = 100) -> list[Pledge]:
+        """Up to `limit` windows of an account's exclusive attestations, in the order of time: those that end after a time."""
+        _check_limit(limit)
+        with self._database.read() as connection:
+            return pledges.page(connection, account_id, after, limit)
 
     def head(self, account_id: str) -> tuple[int, bytes]:
         """(sequence, digest) of an account's last attestation; (0, 32 zero bytes) before the first."""

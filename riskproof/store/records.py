@@ -19,6 +19,7 @@ GENESIS: Final = bytes(32)
 MAX_ID: Final = 128  # characters of an account id, a trade id or a request id
 
 Change = tuple[int, int]  # (instrument index, lots delta)
+Window = tuple[int, int]  # [from, until), seconds since the epoch
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,30 @@ class TradeReceipt:
 
 
 @dataclass(frozen=True)
+class HolderRecord:
+    """Who holds an account, as the venue verified it. number: 1, 2, ... per account; the last one counts. Not in the repr: who.
+
+    `replayed` is true if it was the last one already; it belongs to the answer, not to the record.
+    """
+
+    account_id: str
+    number: int
+    identity: str = field(repr=False)
+    recorded_by: str
+    recorded_at: int
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Pledge:
+    """The window of an exclusive attestation: [start, until), seconds since the epoch. sequence: the attestation's."""
+
+    sequence: int
+    start: int
+    until: int
+
+
+@dataclass(frozen=True)
 class AttestationRecord:
     """What a builder hands to the ledger.
 
@@ -97,6 +122,7 @@ class AttestationRecord:
 class StoredAttestation:
     """An attestation that is on disk. sequence: 1, 2, ... per account; previous_digest: `GENESIS` for the first.
 
+    exclusive: the window in which no other exclusive attestation of the account is valid; None if it is not exclusive.
     `replayed` is true if the request had been answered before; it belongs to the answer, not to the record.
     """
 
@@ -107,6 +133,7 @@ class StoredAttestation:
     previous_digest: bytes
     attestation: bytes = field(repr=False)
     issued_at: int
+    exclusive: Window | None = None
     replayed: bool = False
 
 
@@ -136,6 +163,14 @@ def check_time(seconds: int, where: str) -> int:
     if not 0 <= seconds < 2**40:
         raise UnitError("time is out of range", where=where, expected="seconds since the epoch")
     return seconds
+
+
+def check_window(window: Window, where: str) -> Window:
+    """Return a window unchanged; UnitError unless it begins before it ends, both in range."""
+    start, until = (check_time(seconds, where) for seconds in window)
+    if start >= until:
+        raise UnitError("the window is empty", where=where, expected="an end after its beginning")
+    return window
 
 
 def check_changes(changes: Iterable[Change]) -> tuple[Change, ...]:
@@ -196,6 +231,21 @@ def record_digest(stored: StoredAttestation, request_digest: bytes | None, openi
             stored.issued_at.to_bytes(8, "little"),
             stored.attestation,
             opening_digest,
+            *(seconds.to_bytes(8, "little") for seconds in stored.exclusive or ()),
+        ),
+    )
+
+
+def holder_digest(holder: HolderRecord) -> bytes:
+    """Digest of everything the ledger keeps about an account's holder."""
+    return encoding.digest(
+        encoding.TAG_LEDGER_HOLDER,
+        _framed(
+            holder.account_id.encode(),
+            holder.number.to_bytes(8, "little"),
+            holder.identity.encode(),
+            holder.recorded_by.encode(),
+            holder.recorded_at.to_bytes(8, "little"),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Tables of the ledger, version 1.
+"""Tables of the ledger, version 2; a ledger of version 1 gets what it lacks when it is opened.
 
     schema_versions   which layout this is
     registries        every version of the instrument registry, in order; each extends the one before
@@ -9,6 +9,8 @@
     positions         derived: the sum of an account's trades; the only table that is ever updated
     attestations      one sequence per account, each row naming its predecessor's digest
     openings          the opening of each attestation, apart so that listing attestations does not read secrets
+    holders           who holds an account, as the venue verified it; the last row of an account counts (version 2)
+    pledges           windows of exclusive attestations; those of one account never overlap (version 2)
 
 Every table but `positions` is append-only: triggers refuse UPDATE and DELETE. Documents are kept as zlib streams of their canonical
 bytes. Integers are 64 bits wide, digests 32 bytes, times seconds since the epoch.
@@ -32,9 +34,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
 )
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # STRICT tables of SQLite know INTEGER (64 bits there), TEXT and BLOB; ids compare as bytes on either database.
 INT64: Final = BigInteger().with_variant(Integer(), "sqlite")
@@ -147,4 +151,54 @@ openings = _table(
     ForeignKeyConstraint(["account", "sequence"], ["attestations.account", "attestations.sequence"]),
 )
 
-APPEND_ONLY: Final = (schema_versions, registries, snapshots, models, accounts, trades, attestations, openings)
+holders = _table(
+    "holders",
+    Column("account", INT64, ForeignKey("accounts.number"), nullable=False),
+    _int("number"),
+    Column("identity", Text, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    _int("recorded_at"),
+    _digest("digest"),
+    PrimaryKeyConstraint("account", "number"),
+    CheckConstraint("number >= 1"),
+)
+
+# Windows are [window_from, window_until). As they never overlap, those of an account end in the order in which they begin, and the
+# one that a new window may meet is the first to end after its beginning: the unique index finds it.
+pledges = _table(
+    "pledges",
+    Column("account", INT64, nullable=False),
+    _int("sequence"),
+    _int("window_from"),
+    _int("window_until"),
+    PrimaryKeyConstraint("account", "sequence"),
+    UniqueConstraint("account", "window_until"),
+    CheckConstraint("window_from < window_until"),
+    ForeignKeyConstraint(["account", "sequence"], ["attestations.account", "attestations.sequence"]),
+)
+# Whatever writes: PostgreSQL refuses an overlap by this constraint, SQLite by the trigger of `NO_OVERLAP`.
+pledges.append_constraint(
+    ExcludeConstraint(
+        (func.int8range(pledges.c.account, pledges.c.account, "[]"), "&&"),
+        (func.int8range(pledges.c.window_from, pledges.c.window_until), "&&"),
+        name="pledges_no_overlap",
+    ).ddl_if(dialect="postgresql")
+)
+NO_OVERLAP: Final = (
+    "CREATE TRIGGER pledges_no_overlap BEFORE INSERT ON pledges WHEN EXISTS (SELECT 1 FROM pledges WHERE account = NEW.account "
+    "AND window_until > NEW.window_from AND window_from < NEW.window_until) BEGIN SELECT RAISE(ABORT, 'overlap'); END"
+)
+
+ADDED: Final = {2: (holders, pledges)}  # tables by the version that brought them
+APPEND_ONLY: Final = (
+    schema_versions,
+    registries,
+    snapshots,
+    models,
+    accounts,
+    trades,
+    attestations,
+    openings,
+    holders,
+    pledges,
+)

@@ -9,7 +9,7 @@ import resource
 import threading
 from pathlib import Path
 
-from riskproof.errors import StoreError
+from riskproof.errors import ConflictError, StoreError
 from riskproof.market.registry import Instrument, Kind, Payoff, Registry
 from riskproof.store import AttestationRecord, Ledger
 
@@ -35,11 +35,19 @@ def builder(label: str, size: int = 600):
     return build
 
 
+def window(name: str) -> tuple[int, int]:
+    """The window an exclusive attestation asks for: 1 to 40 of 20,000 seconds, by its request id."""
+    drawn = hashlib.sha256(name.encode()).digest()
+    start = TIME + int.from_bytes(drawn[:4], "big") % 20_000
+    return start, start + 1 + drawn[4] % 40
+
+
 def load(url: str, acks: str, accounts: int, run: int, pending: list[tuple[str, str]], stop_after: int = 0) -> None:
     """Worker process: trades and attestations from several threads for ever (or `stop_after` operations per thread).
 
     Before an operation it writes an intent line to the file `acks`, after the answer an acknowledgement. `pending` are the
-    operations the last worker left unanswered: they are sent again first, under the same ids.
+    operations the last worker left unanswered: they are sent again first, under the same ids. Exclusive attestations ask for
+    windows that often overlap; being refused is an answer, too.
     """
     log = os.open(acks, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     with Ledger.open(url) as ledger:
@@ -49,15 +57,20 @@ def load(url: str, acks: str, accounts: int, run: int, pending: list[tuple[str, 
             if name.startswith("trade"):
                 receipt = ledger.record_trades(account, name, [(0, 3), (len(name) % 3 + 1, -2)], TIME)
                 os.write(log, f"trade {account} {name} {receipt.position_version}\n".encode())
+                return
+            exclusive = window(name) if name.startswith("pledge") else None
+            try:
+                stored = ledger.append_attestation(account, name, builder(f"{account} {name}"), exclusive=exclusive)
+            except ConflictError:
+                os.write(log, f"refused {account} {name}\n".encode())
             else:
-                stored = ledger.append_attestation(account, name, builder(f"{account} {name}"))
                 os.write(log, f"attestation {account} {name} {stored.digest.hex()} {stored.sequence}\n".encode())
 
         def client(number: int) -> None:
             rng = random.Random(run * 1000 + number)
             count = 0
             while not stop_after or count < stop_after:
-                kind = rng.choice(("trade", "request"))
+                kind = rng.choice(("trade", "request", "pledge"))
                 send(f"account-{rng.randrange(accounts)}", f"{kind}-{run}-{number}-{count}")
                 count += 1
 
@@ -76,6 +89,7 @@ class Told:
     def __init__(self) -> None:
         self.trades: list[tuple[str, str, int]] = []
         self.attestations: list[tuple[str, str, bytes]] = []
+        self.refused: list[tuple[str, str]] = []
 
     def read(self, acks: Path) -> list[tuple[str, str]]:
         """Take in one file; returns the operations that were sent and not answered."""
@@ -88,12 +102,14 @@ class Told:
             intents.pop((account, name))
             if kind == "trade":
                 self.trades.append((account, name, int(answer[0])))
+            elif kind == "refused":
+                self.refused.append((account, name))
             else:
                 self.attestations.append((account, name, bytes.fromhex(answer[0])))
         return list(intents)
 
     def __len__(self) -> int:
-        return len(self.trades) + len(self.attestations)
+        return len(self.trades) + len(self.attestations) + len(self.refused)
 
 
 def fill_disk(url: str, limit: int, answer) -> None:

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from ledger_support import builder, fill_disk, registry, url_of
+from ledger_support import TIME, builder, fill_disk, registry, url_of
 
 from riskproof.errors import ConfigError, StoreCorruptError, StoreError
 from riskproof.store import Ledger
@@ -97,8 +97,8 @@ def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None
 def test_an_unknown_schema_version_is_refused(path: Path) -> None:
     Ledger.open(url_of(path)).close()
     with sqlite3.connect(path) as other:
-        other.execute("INSERT INTO schema_versions VALUES (2, 0)")
-    with pytest.raises(StoreError, match=r"schema version 2 \(expected schema version 1\)"):
+        other.execute("INSERT INTO schema_versions VALUES (3, 0)")
+    with pytest.raises(StoreError, match=r"schema version 3 \(expected schema version 1 to 2\)"):
         Ledger.open(url_of(path))
 
 
@@ -149,7 +149,8 @@ def test_errors_do_not_carry_secrets(sqlite_ledger: Ledger) -> None:
 )
 def test_append_only_tables_refuse_changes(sqlite_ledger: Ledger, statement: str) -> None:
     sqlite_ledger.record_trades("alice", "t", [(0, 1)], 1)
-    sqlite_ledger.append_attestation("alice", "r", builder("r"))
+    sqlite_ledger.set_holder("alice", "ACME", recorded_by="ops", recorded_at=TIME)
+    sqlite_ledger.append_attestation("alice", "r", builder("r"), exclusive=(TIME, TIME + 1))
     columns = {
         "schema_versions": "version",
         "registries": "number",
@@ -157,10 +158,12 @@ def test_append_only_tables_refuse_changes(sqlite_ledger: Ledger, statement: str
         "trades": "changes",
         "attestations": "digest",
         "openings": "opening",
+        "holders": "identity",
+        "pledges": "window_from",
     }
     for table, column in columns.items():
         sql = statement.format(table, table) if "REPLACE" in statement else statement.format(table, column, column)
-        with pytest.raises(StoreError, match="append-only"):
+        with pytest.raises(StoreError, match="SQLITE_CONSTRAINT_TRIGGER: (append-only|overlap)"):
             sqlite_ledger._writer.run("alice", lambda c, sql=sql: c.exec_driver_sql(sql))
     assert sqlite_ledger.verify_integrity() == []
 

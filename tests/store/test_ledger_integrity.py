@@ -17,7 +17,8 @@ from riskproof.store.schema import APPEND_ONLY
 
 @pytest.fixture
 def sound(path: Path) -> Path:
-    """The file of a closed ledger: two registry versions, a model, two accounts with trades and attestations."""
+    """The file of a closed ledger: two registry versions, a model, two accounts with trades, attestations,
+    two holders one after the other and two exclusive windows end to end (attestations 4 and 5)."""
     with Ledger.open(url_of(path)) as ledger:
         ledger.put_registry(registry(4))
         ledger.put_registry(registry(6))
@@ -28,6 +29,10 @@ def sound(path: Path) -> Path:
             for number in range(3):
                 ledger.record_trades(account, f"t{number}", [(number, 10)], TIME)
                 ledger.append_attestation(account, f"r{number}", builder(f"{account} {number}"))
+            for number in range(2):
+                ledger.set_holder(account, f"holder {number}", recorded_by="ops", recorded_at=TIME)
+                window = TIME + 100 * number, TIME + 100 * number + 100
+                ledger.append_attestation(account, f"x{number}", builder(f"{account} x{number}"), exclusive=window)
         assert ledger.verify_integrity() == []
     return path
 
@@ -37,9 +42,9 @@ def tamper(path: Path, statement: str, *values: object) -> list[Finding]:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA foreign_keys=OFF")
         saved = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for table in APPEND_ONLY:
-            for verb in ("update", "delete"):
-                connection.execute(f"DROP TRIGGER {table.name}_no_{verb}")
+        names = [f"{table.name}_no_{verb}" for table in APPEND_ONLY for verb in ("update", "delete")]
+        for name in (*names, "pledges_no_overlap"):
+            connection.execute(f"DROP TRIGGER {name}")
         assert connection.execute(statement, values).rowcount >= 1
         for (sql,) in saved:
             connection.execute(sql)
@@ -117,6 +122,32 @@ MUTATIONS = {
         "UPDATE models SET size = size + 1",
         [("models 1", "the stored document is not what its digest names")],
     ),
+    "holder_changed": (
+        "UPDATE holders SET identity = 'somebody' WHERE account = 1 AND number = 1",
+        [("holders 1/1", "the stored holder is not what its digest names")],
+    ),
+    "holder_backdated": (
+        "UPDATE holders SET recorded_at = recorded_at - 1 WHERE account = 2 AND number = 2",
+        [("holders 2/2", "the stored holder is not what its digest names")],
+    ),
+    "holder_gone": ("DELETE FROM holders WHERE account = 1 AND number = 1", [("holders 1/2", "number 1 is missing")]),
+    "pledge_gone": ("DELETE FROM pledges WHERE account = 1 AND sequence = 5", [("attestations 1/5", CHANGED)]),
+    "pledge_shortened": (
+        "UPDATE pledges SET window_until = window_until - 50 WHERE account = 1 AND sequence = 4",
+        [("attestations 1/4", CHANGED)],
+    ),
+    "pledge_lengthened": (
+        "UPDATE pledges SET window_until = window_until + 1 WHERE account = 1 AND sequence = 4",
+        [("attestations 1/4", CHANGED), ("pledges 1/5", "its window overlaps that of attestation 4")],
+    ),
+    "pledge_over_both": (
+        f"INSERT INTO pledges VALUES (2, 1, {TIME - 10}, {TIME + 500})",
+        [
+            ("attestations 2/1", CHANGED),
+            ("pledges 2/4", "its window overlaps that of attestation 1"),
+            ("pledges 2/5", "its window overlaps that of attestation 1"),
+        ],
+    ),
 }
 
 
@@ -135,6 +166,12 @@ def test_an_attestation_that_is_gone_leaves_a_gap(sound: Path) -> None:
     assert Finding("database", "dangling reference in openings") in found
 
 
+def test_a_pledge_without_its_attestation_is_found(sound: Path) -> None:
+    found = tamper(sound, f"INSERT INTO pledges VALUES (2, 9, {TIME + 900}, {TIME + 950})")
+    assert Finding("database", "dangling reference in pledges") in found
+    assert Finding("pledges 2/9", "a pledge without its attestation") in found
+
+
 def test_an_account_that_is_gone_is_found(sound: Path) -> None:
     found = tamper(sound, "DELETE FROM accounts WHERE number = 1")
     assert Finding("accounts 2", "number 1 is missing") in found
@@ -148,7 +185,16 @@ def test_a_missing_trigger_is_found(sound: Path) -> None:
         assert ledger.verify_integrity() == [Finding("database", "trigger trades_no_delete is missing")]
 
 
-@pytest.mark.parametrize("name", ["attestation_bytes", "opening_bytes", "model_damaged"])
+def test_a_missing_trigger_against_overlaps_is_found(sound: Path) -> None:
+    with sqlite3.connect(sound) as connection:
+        connection.execute("DROP TRIGGER pledges_no_overlap")
+    with Ledger.open(url_of(sound)) as ledger:
+        assert ledger.verify_integrity() == [Finding("database", "trigger pledges_no_overlap is missing")]
+
+
+@pytest.mark.parametrize(
+    "name", ["attestation_bytes", "opening_bytes", "model_damaged", "pledge_gone", "holder_backdated"]
+)
 def test_a_changed_record_is_not_served(sound: Path, name: str) -> None:
     tamper(sound, MUTATIONS[name][0])
     with Ledger.open(url_of(sound)) as ledger:
@@ -156,6 +202,8 @@ def test_a_changed_record_is_not_served(sound: Path, name: str) -> None:
             "attestation_bytes": lambda: ledger.attestation("alice", 2),
             "opening_bytes": lambda: ledger.opening("alice", 3),
             "model_damaged": lambda: ledger.model(ledger.list_models()[0][1]),
+            "pledge_gone": lambda: ledger.attestation("alice", 5),
+            "holder_backdated": lambda: ledger.holder("bob"),
         }
         with pytest.raises(StoreCorruptError, match="not what its digest names"):
             calls[name]()

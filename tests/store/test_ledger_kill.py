@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import random
 import signal
@@ -10,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from ledger_support import Told, load, registry, url_of
+from ledger_support import Told, load, registry, url_of, window
 
 from riskproof.store import Ledger
 
@@ -23,9 +24,24 @@ def check(url: str, told: Told) -> None:
         assert ledger.verify_integrity() == []
         assert ledger.lost(told.trades, told.attestations) == []
         for account in ledger.accounts(1000):
+            check_pledges(ledger, account, told)
             sequence, digest = ledger.head(account)
             assert ledger.append_attestation(account, f"probe-{sequence}", probe(account)).previous_digest == digest
             assert ledger.head(account)[0] == sequence + 1
+
+
+def check_pledges(ledger: Ledger, account: str, told: Told) -> None:
+    """Windows do not overlap; those that were granted are there, and those that were refused had one in their way."""
+    held = []
+    while page := ledger.pledges(account, held[-1].until if held else 0, 1000):
+        held += page
+    assert all(one.until <= other.start for one, other in itertools.pairwise(held))
+    kept = {(p.start, p.until) for p in held}
+    granted = [window(name) for a, name, _ in told.attestations if a == account and name.startswith("pledge")]
+    assert kept >= set(granted)
+    assert len(set(granted)) == len(granted)
+    for start, until in (window(name) for a, name in told.refused if a == account):
+        assert any(p.start < until and start < p.until for p in held)
 
 
 def probe(account: str):
@@ -69,6 +85,8 @@ def kill_often(url: str, folder: Path, kills: int, seed: int) -> None:
     assert killed_while_busy >= kills // 2
     assert len(told) >= 10 * kills
     assert max(Counter((a, n) for a, n, _ in told.attestations).values()) == 1
+    assert sum(name.startswith("pledge") for _, name, _ in told.attestations) > kills
+    assert len(told.refused) > kills // 10
 
 
 def test_a_writer_killed_at_random_points_loses_and_repeats_nothing(url: str, tmp_path: Path) -> None:
