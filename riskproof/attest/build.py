@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from riskproof.attest.book import CommittedBook
 from riskproof.attest.envelope import MAX_SIGNATURES, Envelope, pre_authentication_encoding
-from riskproof.attest.grid import COARSE, Grid
 from riskproof.attest.holder import ExclusiveWindow, HolderBinding, HolderRequest
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import MAX_TIME
@@ -37,6 +36,7 @@ from riskproof.commit.columns import Blinding
 from riskproof.commit.identity import commit_identity
 from riskproof.errors import AttestationError, PortfolioError
 from riskproof.market.marketfile import Market
+from riskproof.proof.grid import COARSE, Grid
 
 if TYPE_CHECKING:
     from riskproof.risk.arrays import RiskArray

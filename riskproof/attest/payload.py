@@ -30,12 +30,12 @@ from typing import Final
 
 from riskproof import encoding, units
 from riskproof.attest.envelope import MAX_SIGNATURES, key_id
-from riskproof.attest.grid import Grid
 from riskproof.attest.holder import ExclusiveWindow, HolderBinding
 from riskproof.attest.keyset import MAX_TIME, MAX_VENUE
 from riskproof.encoding import Json
 from riskproof.errors import AttestationError, EncodingError, KeySetError, PointError, UnitError
 from riskproof.market.registry import COLUMN_SIZES, MAX_INSTRUMENTS
+from riskproof.proof.grid import Grid
 
 SCHEMA: Final = "riskproof/attestation/v1"
 SCHEMA_HOLDER: Final = "riskproof/attestation/v2"  # if and only if a holder is bound

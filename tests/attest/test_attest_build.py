@@ -13,7 +13,6 @@ import pytest
 
 from riskproof.attest.book import AccountSecret, CommittedBook, epoch_of
 from riskproof.attest.build import AttestationRequest, build_attestation, retirable_columns
-from riskproof.attest.grid import COARSE
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.opening import Opening
@@ -27,6 +26,7 @@ from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Registry
 from riskproof.market.sample import sample_book, sample_market
 from riskproof.market.snapshot import Snapshot
+from riskproof.proof.grid import COARSE
 from riskproof.risk.arrays import compute_array
 from riskproof.risk.model import load_model
 from riskproof.risk.portfolio_risk import evaluate

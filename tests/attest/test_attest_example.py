@@ -16,7 +16,6 @@ import pytest
 from riskproof.attest.book import AccountSecret
 from riskproof.attest.disclosure import disclose
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
-from riskproof.attest.grid import COARSE
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.opening import OpenedPosition, Opening
@@ -35,6 +34,7 @@ from riskproof.commit.merkle import positions_root, tree_root
 from riskproof.commit.points import point_bytes
 from riskproof.encoding import from_base64url
 from riskproof.market.registry import Instrument, Kind, Payoff, Registry
+from riskproof.proof.grid import COARSE
 from riskproof.units import PRICE_ONE
 from riskproof.verify import Check, Outcome, verify_attestation, verify_disclosure
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
-from riskproof.attest.grid import COARSE, EXACT, Grid
 from riskproof.attest.registry_tree import RegistryTree, leaf_hash, root_from_path
 from riskproof.errors import AttestationError, OverflowMoneyError
+from riskproof.proof.grid import COARSE, EXACT, Grid
 from riskproof.units import INT64_MAX
 
 

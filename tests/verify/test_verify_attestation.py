@@ -28,11 +28,11 @@ from riskproof import encoding
 from riskproof.attest.build import build_attestation
 from riskproof.attest.edwards import L
 from riskproof.attest.envelope import PAYLOAD_TYPE, pre_authentication_encoding
-from riskproof.attest.grid import EXACT
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import KeySet, RevocationReason
 from riskproof.attest.payload import Policy
 from riskproof.errors import InputError, KeySetError
+from riskproof.proof.grid import EXACT
 from riskproof.risk.model import load_model
 from riskproof.verify import Check, Outcome, Verdict, verify_attestation
 

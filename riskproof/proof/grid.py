@@ -1,4 +1,4 @@
-"""Grids on which an attestation discloses money, so that a disclosed number is not an exact equation in the lots.
+"""Grids on which money is disclosed, in attestations and as bounds of proofs, so that no number is an exact equation in the lots.
 
     {"significant_digits": 2}         the numbers k 10^j with |k| < 10^2, j >= 0; the default
     {"step_micros": "1000000"}        the multiples of a step; a step of 1 discloses exact micros, and has to be asked for
