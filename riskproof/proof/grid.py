@@ -63,6 +63,18 @@ class Grid:
         """True if `amount` is a grid point."""
         return amount % self.step_at(amount) == 0
 
+    def size(self, *, signed: bool) -> int:
+        """How many grid points there are up to 2^63 - 1 micros; with `signed`, of either sign."""
+        if self.step_micros is not None:
+            least = units.INT64_MAX // self.step_micros + 1
+        else:
+            assert self.significant_digits is not None
+            leading = 10 ** (self.significant_digits - 1)  # the least number with all the digits
+            last = units.INT64_MAX // 10 ** (len(str(units.INT64_MAX)) - self.significant_digits)
+            whole = len(str(units.INT64_MAX)) - 1 - self.significant_digits  # powers of ten that fit entirely
+            least = int(10 * leading + whole * 9 * leading + last - leading + 1)
+        return 2 * least - 1 if signed else least
+
     def to_document(self) -> dict[str, Json]:
         if self.step_micros is not None:
             return {"step_micros": str(self.step_micros)}
