@@ -102,6 +102,18 @@ class Coefficients:
         return len(self.auxiliary) // self.n
 
     @cached_property
+    def norms(self) -> tuple[int, ...]:
+        """||A_r||_1 of every row, scales included, exactly."""
+        totals = [0] * self.rows
+        for k, scale in enumerate(self.scales):
+            block = self.positions[k * self.n : (k + 1) * self.n]
+            size = np.where(block < 0, ~block.view(np.uint64) + np.uint64(1), block.view(np.uint64))
+            high, low = (size >> np.uint64(32)).sum(axis=0).tolist(), (size & np.uint64(2**32 - 1)).sum(axis=0).tolist()
+            for r in range(self.rows):
+                totals[r] += scale * ((high[r] << 32) + low[r])
+        return tuple(totals)
+
+    @cached_property
     def digest(self) -> bytes:
         """Digest under TAG_COEFFICIENTS of header, A and D."""
         header = encoding.canonical_json(
@@ -190,7 +202,7 @@ class Rows:
             raise ProofError(f"{self.count} rows", where="rows", expected=f"1 to {MAX_ROWS}")
         if not MIN_BITS <= bits <= MAX_BITS:
             raise ProofError(f"slacks of {bits} bits", where="bits", expected=f"{MIN_BITS} to {MAX_BITS}")
-        sums = self._position_sums()
+        sums = [abs(c) + _LOTS * norm for c, norm in zip(self.constants, self.coefficients.norms, strict=True)]
         limits = self._auxiliary_limits(bits, sums)
         used = len(limits)
         if self.auxiliary[used:].any():
@@ -209,18 +221,6 @@ class Rows:
                 where=self.names[r],
                 expected="smaller coefficients or exponents",
             )
-
-    def _position_sums(self) -> list[int]:
-        """|c_r| + 2^63 ||A_r||_1 for every row, exactly or (all rows alike) an upper bound that is far from wrapping."""
-        bound = _LOTS * _LOTS * self.n * sum(self.scales)
-        if bound < _ORDER >> 8:
-            return [abs(c) + bound for c in self.constants]
-        sums = [abs(c) for c in self.constants]
-        for k, scale in enumerate(self.scales):
-            block = self.positions[k * self.n : (k + 1) * self.n]
-            for r in range(self.count):
-                sums[r] += _LOTS * scale * sum(map(abs, block[:, r].tolist()))
-        return sums
 
     def _auxiliary_limits(self, bits: int, sums: list[int]) -> list[int]:
         """X_i for every auxiliary value in use."""

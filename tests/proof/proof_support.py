@@ -37,8 +37,10 @@ def option(name: str, strike: int, kind: OptionType, expiry: int = EXPIRY) -> In
     return Instrument(name, Kind.OPTION, "BTC", Payoff.INVERSE, PRICE_ONE, expiry, strike * PRICE_ONE, kind)
 
 
-def make_market(expired: int = 0, *, time: int = TIME, spot: int = 95_000, quantity_exponent: int = 3) -> Market:
-    """Seven live instruments after `expired` options that are over; column size 256."""
+def make_market(
+    expired: int = 0, *, time: int = TIME, spot: int = 95_000, quantity_exponent: int = 3, column_size: int = 256
+) -> Market:
+    """Seven live instruments after `expired` options that are over."""
     old = [option(f"BTC-OLD-{i}", 1000 + i, OptionType.CALL, TIME - 86_400) for i in range(expired)]
     live = [
         Instrument("BTC", Kind.SPOT, "BTC", Payoff.LINEAR, PRICE_ONE),
@@ -49,7 +51,7 @@ def make_market(expired: int = 0, *, time: int = TIME, spot: int = 95_000, quant
         option("BTC-100000-C", 100_000, OptionType.CALL),
         option("BTC-120000-C", 120_000, OptionType.CALL),
     ]
-    registry = Registry("USD", tuple(old + live), quantity_exponent=quantity_exponent)
+    registry = Registry("USD", tuple(old + live), quantity_exponent=quantity_exponent, column_size=column_size)
     quotes = {
         "BTC": Quote(spot * PRICE_ONE),
         "USD": Quote(PRICE_ONE),
@@ -60,7 +62,9 @@ def make_market(expired: int = 0, *, time: int = TIME, spot: int = 95_000, quant
         "BTC-120000-C": Quote(None, 510_000_000_000),
     }
     curves = [Curve("BTC", EXPIRY, (spot + 500) * PRICE_ONE)]
-    return Market(registry, Snapshot.build(registry, time, "test", {"BTC": spot * PRICE_ONE, "USD": PRICE_ONE}, curves, quotes))
+    return Market(
+        registry, Snapshot.build(registry, time, "test", {"BTC": spot * PRICE_ONE, "USD": PRICE_ONE}, curves, quotes)
+    )
 
 
 def book(market: Market, **lots: int) -> Portfolio:
@@ -160,7 +164,7 @@ def worst_loss_micros(accounts: Sequence[Account]) -> int:
     """The least bound in micros that is true of these accounts together."""
     exponent = max(a.venue.array.pnl_exponent for a in accounts)
     scaled = [[p * 10 ** (exponent - a.venue.array.pnl_exponent) for p in a.pnl()] for a in accounts]
-    worst = max(0, max(-sum(column) for column in zip(*scaled, strict=True)))
+    worst = max(0, *(-sum(column) for column in zip(*scaled, strict=True)))
     return -(-worst // 10 ** (exponent - 6))
 
 
