@@ -1,7 +1,7 @@
 """A pool of worker processes: proofs are computed in them, for the curve library holds the interpreter lock while it works.
 
-    waiting   at most `queue` jobs; one more is refused (CapacityError)
-    running   one job per worker
+    waiting   at most `queue` jobs, and of one caller at most `per_caller` waiting and running; one more is refused (CapacityError)
+    running   one job per worker; next comes the caller who has the fewest at work, and of these who waits longest
     done      its result, the error that it raised, or WorkerLostError if its process died: nothing is run twice unless the
               caller asks again
 
@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -52,6 +52,7 @@ _BOOT: Final = (
 @dataclass(eq=False)
 class _Job:
     number: int
+    caller: str
     name: str
     arguments: Sequence[bytes] = field(repr=False)
     report: Report | None
@@ -62,13 +63,26 @@ class _Job:
 class WorkerPool:
     """Runs the jobs of one module (see `worker`) in `workers` processes. Use it from one event loop."""
 
-    def __init__(self, module: str, *, workers: int, queue: int, niceness: int, log: Logger, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        workers: int,
+        queue: int,
+        per_caller: int,
+        niceness: int,
+        log: Logger,
+        metrics: Metrics,
+    ) -> None:
         """Nothing is started before `start`."""
-        self._module, self._workers, self._limit, self._niceness = module, workers, queue, niceness
+        self._module, self._workers, self._niceness = module, workers, niceness
+        self._limit, self._per_caller = queue, per_caller
         self._log, self._metrics = log, metrics
         self._queue: deque[_Job] = deque()
         self._idle: deque[_Worker] = deque()
-        self._numbers = count(1)
+        self._running: Counter[str] = Counter()  # by caller
+        self._served: dict[str, int] = {}  # by caller who has jobs: when the last one began
+        self._numbers, self._turns = count(1), count(1)
         self._slots: list[asyncio.Task[None]] = []
         self._closed = False
         self.pids: set[int] = set()  # of the processes that live
@@ -79,26 +93,24 @@ class WorkerPool:
         self._slots = [asyncio.create_task(self._keep()) for _ in range(self._workers)]
 
     async def run(
-        self, name: str, arguments: Sequence[bytes], *, seconds: float, report: Report | None = None
+        self, name: str, arguments: Sequence[bytes], *, caller: str, seconds: float, report: Report | None = None
     ) -> list[bytes]:
         """Run a job and return its result.
 
         Args:
+            caller: who asks; callers take turns.
             seconds: how long the caller waits, in the queue and for the work.
             report: called with the progress of the job, on the event loop.
 
         Raises:
-            CapacityError: too many jobs wait, or the server is stopping.
+            CapacityError: too many jobs wait, of everybody or of this caller, or the server is stopping.
             DeadlineError: not done in time.
             WorkerLostError: the process died.
             Whatever the job raises; an exception that is not one of ours is an AssertionError that names its place.
         """
-        if self._closed:
-            raise CapacityError("the server is stopping", where="workers", expected="another server, or later")
-        if not self._idle and len(self._queue) >= self._limit:
-            raise CapacityError(f"{self._limit} jobs wait for a worker", where="workers", expected="try again later")
+        self._admit(caller)
         future: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-        job = _Job(next(self._numbers), name, arguments, report, future)
+        job = _Job(next(self._numbers), caller, name, arguments, report, future)
         self._queue.append(job)
         self._dispatch()
         try:
@@ -123,9 +135,28 @@ class WorkerPool:
         await asyncio.gather(*self._slots, return_exceptions=True)
         self._slots = []
 
+    def _admit(self, caller: str) -> None:
+        """Raise CapacityError if there is no room for one more job."""
+        if self._closed:
+            raise CapacityError("the server is stopping", where="workers", expected="another server, or later")
+        if self._workers == 0:
+            raise CapacityError(
+                "this server has no worker processes", where="proving.workers", expected="another server"
+            )
+        if not self._idle and len(self._queue) >= self._limit:
+            raise CapacityError(f"{self._limit} jobs wait for a worker", where="workers", expected="try again later")
+        if self._running[caller] + sum(job.caller == caller for job in self._queue) >= self._per_caller:
+            raise CapacityError(
+                f"{self._per_caller} jobs of this caller wait or run", where="workers", expected="try again later"
+            )
+
     def _dispatch(self) -> None:
         while self._queue and self._idle:
-            job, worker = self._queue.popleft(), self._idle.popleft()
+            job = min(self._queue, key=lambda j: (self._running[j.caller], self._served.get(j.caller, 0)))
+            self._queue.remove(job)
+            worker = self._idle.popleft()
+            self._running[job.caller] += 1
+            self._served[job.caller] = next(self._turns)
             job.worker, worker.job = worker, job
             worker.send(Kind.JOB, job.number, (job.name.encode(), *job.arguments))
             job.arguments = ()
@@ -137,6 +168,14 @@ class WorkerPool:
                 self._queue.remove(job)
         elif job.worker.job is job:
             job.worker.stop()
+
+    def is_over(self, job: _Job) -> None:
+        """A job runs no more."""
+        self._running[job.caller] -= 1
+        if not self._running[job.caller]:
+            del self._running[job.caller]
+            if all(waiting.caller != job.caller for waiting in self._queue):
+                self._served.pop(job.caller, None)
 
     def is_idle(self, worker: _Worker) -> None:
         """A worker has nothing to do."""
@@ -233,6 +272,7 @@ class _Worker(asyncio.Protocol):
         self._pool.is_lost(self)
         job, self.job = self.job, None
         if job is not None:
+            self._pool.is_over(job)
             self.lost_work = not job.future.done()
             _fail(
                 job,
@@ -262,6 +302,7 @@ class _Worker(asyncio.Protocol):
         answer = _answer(kind, parts)
         self._finish()
         self.job = None
+        self._pool.is_over(job)
         if job.future.done():
             pass  # the caller has gone
         elif isinstance(answer, Exception):

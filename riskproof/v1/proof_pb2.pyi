@@ -299,14 +299,14 @@ class ProofAnswer(_message.Message):
 
     PROOF_JSON_FIELD_NUMBER: _builtins.int
     CHALLENGE_JSON_FIELD_NUMBER: _builtins.int
-    ATTESTATIONS_JSON_FIELD_NUMBER: _builtins.int
+    ATTESTATIONS_FIELD_NUMBER: _builtins.int
     MODEL_JSON_FIELD_NUMBER: _builtins.int
     proof_json: _builtins.bytes
     challenge_json: _builtins.bytes
     model_json: _builtins.bytes
     """The challenge's model; empty if the challenge carries it or the venue serves it."""
     @_builtins.property
-    def attestations_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+    def attestations(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttestationInput]:
         """In any order."""
 
     def __init__(
@@ -314,44 +314,65 @@ class ProofAnswer(_message.Message):
         *,
         proof_json: _builtins.bytes = ...,
         challenge_json: _builtins.bytes = ...,
-        attestations_json: _abc.Iterable[_builtins.bytes] | None = ...,
+        attestations: _abc.Iterable[Global___AttestationInput] | None = ...,
         model_json: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestations_json", b"attestations_json", "challenge_json", b"challenge_json", "model_json", b"model_json", "proof_json", b"proof_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestations", b"attestations", "challenge_json", b"challenge_json", "model_json", b"model_json", "proof_json", b"proof_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProofAnswer: _TypeAlias = ProofAnswer  # noqa: Y015
 
 @_typing.final
+class AttestationInput(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTESTATION_JSON_FIELD_NUMBER: _builtins.int
+    KEY_SET_JSON_FIELD_NUMBER: _builtins.int
+    MARKET_NUMBER_FIELD_NUMBER: _builtins.int
+    attestation_json: _builtins.bytes
+    key_set_json: _builtins.bytes
+    """JWK set of the venue that signed it; empty for this venue's own public keys."""
+    market_number: _builtins.int
+    """Which of markets_json is its snapshot's: 1 for the first; 0: the snapshot is in this venue's ledger."""
+    def __init__(
+        self,
+        *,
+        attestation_json: _builtins.bytes = ...,
+        key_set_json: _builtins.bytes = ...,
+        market_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation_json", b"attestation_json", "key_set_json", b"key_set_json", "market_number", b"market_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttestationInput: _TypeAlias = AttestationInput  # noqa: Y015
+
+@_typing.final
 class VerifyProofRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWER_FIELD_NUMBER: _builtins.int
-    KEY_SETS_JSON_FIELD_NUMBER: _builtins.int
     MARKETS_JSON_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answer(self) -> Global___ProofAnswer: ...
     @_builtins.property
-    def key_sets_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """JWK sets of the venues that signed the attestations; none: this venue's own public keys."""
-
-    @_builtins.property
     def markets_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Market files of the attested snapshots; those that are missing come from this venue's ledger."""
+        """Market files."""
 
     def __init__(
         self,
         *,
         answer: Global___ProofAnswer | None = ...,
-        key_sets_json: _abc.Iterable[_builtins.bytes] | None = ...,
         markets_json: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "key_sets_json", b"key_sets_json", "markets_json", b"markets_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "markets_json", b"markets_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -382,28 +403,24 @@ class VerifyProofsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWERS_FIELD_NUMBER: _builtins.int
-    KEY_SETS_JSON_FIELD_NUMBER: _builtins.int
     MARKETS_JSON_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProofAnswer]:
         """At most 256."""
 
     @_builtins.property
-    def key_sets_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """As in VerifyProofRequest, for all of them."""
+    def markets_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Market files, of all of them."""
 
-    @_builtins.property
-    def markets_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
         self,
         *,
         answers: _abc.Iterable[Global___ProofAnswer] | None = ...,
-        key_sets_json: _abc.Iterable[_builtins.bytes] | None = ...,
         markets_json: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "key_sets_json", b"key_sets_json", "markets_json", b"markets_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "markets_json", b"markets_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -440,7 +457,9 @@ class ProofVerdict(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     PASSED_CHECKS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
-    WORDS_FIELD_NUMBER: _builtins.int
+    PROVED_FIELD_NUMBER: _builtins.int
+    TRUSTED_FIELD_NUMBER: _builtins.int
+    NOT_PROVED_FIELD_NUMBER: _builtins.int
     outcome: _attestation_pb2.VerificationOutcome.ValueType
     failed_check: _builtins.int
     """Number of the failed check; 0 unless the proof is invalid."""
@@ -455,9 +474,13 @@ class ProofVerdict(_message.Message):
         """What was not checked."""
 
     @_builtins.property
-    def words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What a valid proof proves, under what, and what it does not: one sentence each."""
+    def proved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a valid proof, in words: what it proves, whom one still trusts, what it does not prove. One sentence each."""
 
+    @_builtins.property
+    def trusted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def not_proved(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -466,11 +489,13 @@ class ProofVerdict(_message.Message):
         reason: _builtins.str = ...,
         passed_checks: _abc.Iterable[_attestation_pb2.PassedCheck] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
-        words: _abc.Iterable[_builtins.str] | None = ...,
+        proved: _abc.Iterable[_builtins.str] | None = ...,
+        trusted: _abc.Iterable[_builtins.str] | None = ...,
+        not_proved: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_check", b"failed_check", "notes", b"notes", "outcome", b"outcome", "passed_checks", b"passed_checks", "reason", b"reason", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_check", b"failed_check", "not_proved", b"not_proved", "notes", b"notes", "outcome", b"outcome", "passed_checks", b"passed_checks", "proved", b"proved", "reason", b"reason", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -41,8 +41,8 @@ class Rig:
             await asyncio.sleep(0.01)
         return found
 
-    async def run(self, name: str, *arguments: bytes, seconds: float = 60) -> list[bytes]:
-        return await self.pool.run(name, arguments, seconds=seconds)
+    async def run(self, name: str, *arguments: bytes, seconds: float = 60, caller: str = "alice") -> list[bytes]:
+        return await self.pool.run(name, arguments, caller=caller, seconds=seconds)
 
     def restarts(self) -> float:
         return self.metrics.registry.get_sample_value("riskproof_worker_restarts_total") or 0.0
@@ -52,9 +52,19 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(workers: int = 1, queue: int = 200, module: str = "worker_jobs") -> AsyncIterator[Rig]:
+async def rig(
+    workers: int = 1, queue: int = 200, per_caller: int = 200, module: str = "worker_jobs"
+) -> AsyncIterator[Rig]:
     metrics, log = Metrics(), io.StringIO()
-    pool = WorkerPool(module, workers=workers, queue=queue, niceness=5, log=make_logger("debug", log), metrics=metrics)
+    pool = WorkerPool(
+        module,
+        workers=workers,
+        queue=queue,
+        per_caller=per_caller,
+        niceness=5,
+        log=make_logger("debug", log),
+        metrics=metrics,
+    )
     pool.start()
     try:
         yield Rig(pool, metrics, log)
@@ -99,7 +109,9 @@ async def test_workers_are_nicer_and_are_not_told_the_configuration(monkeypatch:
 async def test_progress_comes_in_order() -> None:
     async with rig() as r:
         heard: list[tuple[str, int]] = []
-        await r.pool.run("stages", (), seconds=60, report=lambda stage, permille: heard.append((stage, permille)))
+        await r.pool.run(
+            "stages", (), caller="alice", seconds=60, report=lambda stage, permille: heard.append((stage, permille))
+        )
         assert heard == [(f"stage {i}", 250 * i) for i in range(5)]
 
 
@@ -188,6 +200,29 @@ async def test_a_full_queue_refuses_one_more() -> None:
             job.cancel()
         assert await blocked[4] == [b"fits again"]
         assert r.restarts() == 1
+
+
+async def test_callers_take_turns_and_none_takes_all(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    async with rig(per_caller=5) as r:
+        await r.pids(1)
+        blocked = asyncio.create_task(r.run("deaf"))
+        await asyncio.sleep(0)
+        many = [asyncio.create_task(r.run("nap", str(ran).encode(), b"alice", b"0")) for _ in range(4)]
+        one = asyncio.create_task(r.run("nap", str(ran).encode(), b"bob", b"0", caller="bob"))
+        await asyncio.sleep(0)
+        with pytest.raises(CapacityError, match="5 jobs of this caller wait or run"):
+            await r.run("echo")
+        blocked.cancel()  # it goes on for a moment, and is killed
+        await asyncio.gather(*many, one)
+        assert ran.read_text().split() == ["bob", "alice", "alice", "alice", "alice"]
+        assert await r.run("echo", b"x") == [b"x"]
+
+
+async def test_a_server_without_workers_says_so() -> None:
+    async with rig(workers=0) as r:
+        with pytest.raises(CapacityError, match="this server has no worker processes"):
+            await r.run("echo")
 
 
 async def test_a_deadline_frees_the_worker_of_a_job_that_looks(tmp_path: Path) -> None:
