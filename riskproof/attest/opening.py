@@ -174,14 +174,13 @@ _REQUIRED = (
 
 def _members(node: Json, where: str) -> dict[str, Json]:
     """The members of the version that the schema names."""
-    if isinstance(node, dict) and node.get("schema") == SCHEMA_HOLDER:
-        return encoding.members(node, where, (*_REQUIRED, "identity", "identity_blinding"))
-    m = encoding.members(node, where, _REQUIRED)
-    if m["schema"] != SCHEMA:
+    schema = node.get("schema", SCHEMA) if isinstance(node, dict) else SCHEMA
+    if schema not in (SCHEMA, SCHEMA_HOLDER):
         raise EncodingError(
             "not an opening of this version", where=f"{where}.schema", expected=f"{SCHEMA} or {SCHEMA_HOLDER}"
         )
-    return m
+    more = ("identity", "identity_blinding") if schema == SCHEMA_HOLDER else ()
+    return encoding.members(node, where, (*_REQUIRED, *more))
 
 
 def _parse(node: Json, where: str) -> Opening:

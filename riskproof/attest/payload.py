@@ -339,19 +339,20 @@ _REQUIRED = (
     "disclosure",
 )
 _OPTIONAL = ("audience", "nonce", "max_snapshot_age_seconds")
+_REQUIRED_HOLDER = ("audience", "holder")
+_OPTIONAL_HOLDER = ("nonce", "max_snapshot_age_seconds", "exclusive")
 
 
 def _members(node: Json, where: str) -> dict[str, Json]:
     """The members of the version that the schema names."""
-    if isinstance(node, dict) and node.get("schema") == SCHEMA_HOLDER:
-        required = (*_REQUIRED, "audience", "holder")
-        return encoding.members(node, where, required, ("nonce", "max_snapshot_age_seconds", "exclusive"))
-    m = encoding.members(node, where, _REQUIRED, _OPTIONAL)
-    if m["schema"] != SCHEMA:
+    schema = node.get("schema", SCHEMA) if isinstance(node, dict) else SCHEMA
+    if schema not in (SCHEMA, SCHEMA_HOLDER):
         raise EncodingError(
             "not an attestation of this version", where=f"{where}.schema", expected=f"{SCHEMA} or {SCHEMA_HOLDER}"
         )
-    return m
+    if schema == SCHEMA_HOLDER:
+        return encoding.members(node, where, (*_REQUIRED, *_REQUIRED_HOLDER), _OPTIONAL_HOLDER)
+    return encoding.members(node, where, _REQUIRED, _OPTIONAL)
 
 
 def _parse(node: Json, where: str) -> Attestation:

@@ -145,7 +145,7 @@ class Fuzz:
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.rng = world, random.Random(seed)
         self.stranger = SigningKey.generate("venue-a")
-        self.built = [world.build(policy=policy) for policy in Policy]
+        self.built = [*(world.build(policy=policy) for policy in Policy), world.build_held()]
         self.disclosures = [
             disclose(Opening.from_bytes(b.opening), ["BTC", "BTC-FUTURE"], world.market.registry).to_bytes()
             for b in self.built
@@ -209,6 +209,23 @@ class Fuzz:
         if mutant is not None:
             self.refused(self.attest(built.attestation, opening=mutant), "opening")
 
+    def holder(self) -> None:
+        """What version 2 adds, which is little among the rest: signed by the venue without its opening, or in the opening."""
+        built = self.built[-1]
+        document, names = payload_of(built.attestation), ("holder", "exclusive")
+        opened, more = encoding.parse_json(built.opening), ("identity", "identity_blinding")
+        if self.rng.random() < 0.5:
+            changed = mutated_document({name: document[name] for name in names}, self.rng)
+            mutant = dumped({**{k: v for k, v in document.items() if k not in names}, **changed})
+            if mutant is not None and mutant != encoding.canonical_json(document):
+                verdict = self.attest(signed(mutant, self.world.key), opening=built.opening)
+                self.refused(verdict, "holder")
+        else:
+            changed = mutated_document({name: opened[name] for name in more}, self.rng)
+            mutant = dumped({**{k: v for k, v in opened.items() if k not in more}, **changed})
+            if mutant is not None and mutant != built.opening:
+                self.refused(self.attest(built.attestation, opening=mutant), "opened holder")
+
     def market(self) -> None:
         """A market or a model file that is not the attested one: the honest attestation does not fit it."""
         given = {"market": self.world.market_bytes, "model": self.model}
@@ -232,6 +249,7 @@ class Fuzz:
             self.payload,
             self.signed_payload,
             self.opening,
+            self.holder,
             self.disclosure,
             self.market,
         )
@@ -248,6 +266,10 @@ def test_two_thousand_mutants(world: World) -> None:
     assert sum(fuzz.seen.values()) == 2_000
     for kind in ("envelope", "payload", "stranger's payload", "signed payload", "opening", "disclosure"):
         assert fuzz.seen[f"{kind} malformed"] > 0
+    assert fuzz.seen["holder malformed"] > 0
+    assert fuzz.seen[f"holder invalid {Check.OPENING_ACCOUNT.value}"] > 0
+    assert fuzz.seen["opened holder malformed"] > 0
+    assert fuzz.seen[f"opened holder invalid {Check.OPENING_IDENTITY.value}"] > 0
     for number in (Check.OPENING_ACCOUNT, Check.OPENING_CHAIN, Check.OPENING_ROOT, Check.OPENING_INSTRUMENTS):
         assert fuzz.seen[f"opening invalid {number.value}"] > 0
 

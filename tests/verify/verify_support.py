@@ -13,6 +13,7 @@ from riskproof import encoding
 from riskproof.attest.book import AccountSecret, CommittedBook
 from riskproof.attest.build import AttestationRequest, BuiltAttestation, build_attestation
 from riskproof.attest.envelope import PAYLOAD_TYPE, pre_authentication_encoding
+from riskproof.attest.holder import ExclusiveWindow, HolderRequest, account_tag
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.payload import Policy
@@ -31,6 +32,10 @@ ISSUED = TIME + 60
 NOW = ISSUED + 5
 VENUE = "venue-a"
 AUDIENCE, NONCE = "lender", "7f3a"
+IDENTITY = "5493001KJTIIGC8Y1R12"
+EPOCH = 3
+HOLDER = SigningKey.from_seed(bytes(range(200, 232)), "alice")
+WINDOW = ExclusiveWindow(ISSUED, ISSUED + 3600)
 
 
 def option(name: str, strike: int, kind: OptionType, expiry: int = EXPIRY) -> Instrument:
@@ -105,6 +110,16 @@ class World:
             max_snapshot_age=3600,
         )
         return replace(request, **changes)
+
+    @cached_property
+    def holder(self) -> HolderRequest:
+        """Alice holds the account."""
+        tag = account_tag(AccountSecret(bytes(range(100, 132))), AUDIENCE, EPOCH)
+        return HolderRequest(IDENTITY, HOLDER.public.raw, tag, EPOCH)
+
+    def build_held(self, **changes: Any) -> BuiltAttestation:
+        """With the holder, and exclusive."""
+        return self.build(**{"holder": self.holder, "exclusive": WINDOW} | changes)
 
     def build(self, **changes: Any) -> BuiltAttestation:
         return build_attestation(self.request(**changes), self.key)
