@@ -1,4 +1,4 @@
-"""A generated market for demonstrations and tests: BTC and ETH options, perpetuals, dated futures, spot assets; and books for it.
+"""A generated market for demonstrations and tests: BTC and ETH options, perpetuals, dated futures, coins, cash; and books for it.
 
 Per coin and expiry the smile is a raw SVI slice in k = ln(K/F),
 
@@ -28,7 +28,7 @@ from typing import Final
 
 from riskproof import units
 from riskproof.errors import PortfolioError, SnapshotError
-from riskproof.market.importers.listing import NUMERAIRE, listing_order, spot_assets
+from riskproof.market.importers.listing import NUMERAIRE, listing_order, spot_assets, spot_quotes, with_cash
 from riskproof.market.importers.names import EXPIRY_HOUR, Contract
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
@@ -90,10 +90,10 @@ def sample_market(seed: int = 1, time: int = DEFAULT_TIME) -> Market:
             for contract, quote in _contracts(coin, time, curves):
                 contracts.append(contract)
                 quotes[contract.name] = quote
-    spots = spot_assets(indices)
-    quotes.update({spot.name: Quote(indices[spot.name]) for spot in spots})
+    indices = with_cash(indices)
+    quotes.update(spot_quotes(indices))
     listed = sorted((c.instrument(c.name) for c in contracts), key=listing_order)
-    registry = Registry(NUMERAIRE, (*spots, *listed))
+    registry = Registry(NUMERAIRE, (*spot_assets(indices), *listed))
     return Market(registry, Snapshot.build(registry, time, SOURCE, indices, curves, quotes))
 
 
@@ -226,9 +226,9 @@ BOOKS: Final = ("market-maker-a", "market-maker-b", "directional")
 def sample_book(name: str, market: Market) -> Portfolio:
     """A book for a market with options on BTC and ETH, its lots chosen by expiry and distance from the forward.
 
-        market-maker-a   short strangles at every second expiry against bitcoin collateral: heavy losses in large moves
-        market-maker-b   long nearly the same strangles, some of them against dated futures: the two offset each other
-        directional      leveraged long: perpetuals, calls, short puts, ether collateral
+        market-maker-a   short strangles at every second expiry, long bitcoin: heavy losses in a fall
+        market-maker-b   long nearly the same strangles, short as much bitcoin: heavy losses in a rise; the two offset each other
+        directional      leveraged long: perpetuals, calls, short puts, ether collateral, cash
 
     Raises:
         PortfolioError: no such book, or a market that lacks what it holds.
@@ -242,6 +242,7 @@ def sample_book(name: str, market: Market) -> Portfolio:
         book[index] = book.get(index, 0) + units_held * 10**market.registry.quantity_exponent
 
     if name == "directional":
+        add(shelf.named(NUMERAIRE), 2_500_000)
         add(shelf.named("ETH"), 900)
         add(shelf.named("BTC-PERPETUAL"), 250_000)
         add(shelf.named("ETH-PERPETUAL"), 900_000)
@@ -250,15 +251,18 @@ def sample_book(name: str, market: Market) -> Portfolio:
             add(shelf.option("ETH", n, 88, OptionType.PUT), -350)
         return Portfolio.build(book.items())
     short = name == "market-maker-a"
-    add(shelf.named("BTC"), 160 if short else 60)
-    for coin, size in (("BTC", 60), ("ETH", 900)):
+    add(shelf.named(NUMERAIRE), 1_250_000 if short else 2_000_000)
+    for coin, size in (("BTC", 30), ("ETH", 450)):
         for n in range(0, shelf.expiries(coin), 2):
             width = 4 + 3 * n
             for side, percent in ((OptionType.CALL, 100 + width), (OptionType.PUT, 100 - width)):
-                held = size + 5 * n
-                add(shelf.option(coin, n, percent, side), -held if short else held - held // 8)
-    add(shelf.named("BTC-PERPETUAL"), -60_000 if short else 45_000)
-    if not short:
+                held = size + 3 * n
+                add(shelf.option(coin, n, percent, side), -held if short else held - held // 16)
+    if short:
+        add(shelf.named("BTC"), 160)
+        add(shelf.named("BTC-PERPETUAL"), 1_700_000)
+    else:
+        add(shelf.named("BTC-PERPETUAL"), -3_100_000)
         add(shelf.future("ETH"), -400_000)
     return Portfolio.build(book.items())
 

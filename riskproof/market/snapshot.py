@@ -11,6 +11,7 @@ Document (canonical JSON, digest under TAG_SNAPSHOT):
   time.
 * `mark`: int64, 1e-9 of the instrument's settlement currency (the coin for an inverse option, the numeraire for everything else:
   an inverse perpetual or future is quoted in the numeraire). It is the price of a delta-one instrument, and required there.
+* the numeraire costs exactly 1: its index price, where there is one, and the mark of a spot asset of it (cash).
 * `volatility`: int64, 1e-12, of an option, required there.
 * a quote of null says that the snapshot does not price the instrument: it has expired, or the venue did not quote it. Nobody can
   hold it and have risk computed at this snapshot, unless it has expired, when it is worth nothing.
@@ -135,6 +136,8 @@ class Snapshot:
             raise SnapshotError("not sorted by underlying, or one twice", where="indices")
         for name, price in self.indices:
             _check_price(price, f"index of {name}")
+            if name == registry.numeraire:
+                _check_one(price, f"index of {name}")
         keys = [(c.underlying, c.expiry) for c in self.curves]
         if keys != sorted(set(keys)):
             raise SnapshotError("not sorted by underlying and expiry, or one twice", where="curves")
@@ -143,6 +146,8 @@ class Snapshot:
         for instrument, quote in zip(registry.instruments, self.quotes, strict=True):
             if quote is not None:
                 self._check_quote(instrument, quote)
+                if instrument.kind is Kind.SPOT and instrument.underlying == registry.numeraire:
+                    _check_one(quote.mark, instrument.name)
 
     def _check_curve(self, c: Curve) -> None:
         where = f"curve of {c.underlying} at {c.expiry}"
@@ -237,6 +242,11 @@ def _check_price(price: int, where: str) -> None:
         raise SnapshotError(
             f"price {units.format_decimal(price, 9)} is out of the kernel's domain", where=where, expected="1e-4 to 1e7"
         )
+
+
+def _check_one(price: int | None, where: str) -> None:
+    if price != units.PRICE_ONE:
+        raise SnapshotError("the numeraire does not cost 1", where=where, expected="1")
 
 
 def _int(node: Json, where: str) -> int:

@@ -7,6 +7,7 @@ Document (canonical JSON, digest under TAG_MODEL; docs/risk-model.md explains ev
      "unshocked": ["USDC", "USDT"],
      "vol_scaling": {"reference_days": 30, "floor_days": 1, "short_exponent": "0.3", "long_exponent": "0.13"},
      "buffer": {"gross_notional": {"spot": "0.001", "perpetual": "0.002", "future": "0.003", "option": "0.005"}},
+     "collateral": {"haircuts": {"BTC": "0.05", "USDC": "0.01", ...}, "other": "0.2"},                            optional
      "factors": {"initial": "1.25", "maintenance": "1"},
      "rounding": {"decimals": 6, "pnl": "down", "requirement": "up"},
      "max_snapshot_age_seconds": 31622400}
@@ -35,6 +36,7 @@ from riskproof.units import RATIO_EXPONENT, RATIO_ONE, SECONDS_PER_DAY
 SCHEMA: Final = "riskproof/model/v1"
 MAX_SCENARIOS: Final = 4_096
 MAX_UNSHOCKED: Final = 256
+MAX_HAIRCUTS: Final = 256
 MAX_MODEL_BYTES: Final = 1 << 20
 
 # The kernel takes shocked prices from a tenth to ten times the snapshot's domain, and volatilities up to four times its limit.
@@ -119,6 +121,24 @@ class VolScaling:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Collateral:
+    """What a holding of an asset is worth less as collateral, as a share of its value: int64, 1e-12, 0 to 100 %.
+
+    The numeraire has no haircut in any registry, named here or not (riskproof.risk.collateral).
+
+    Attributes:
+        haircuts: (asset, rate), sorted by asset.
+        other: the rate of every asset that is not named.
+    """
+
+    haircuts: tuple[tuple[str, int], ...]
+    other: int
+
+    def to_document(self) -> dict[str, Json]:
+        return {"haircuts": {asset: _text(rate) for asset, rate in self.haircuts}, "other": _text(self.other)}
+
+
 @dataclass(frozen=True)
 class RiskModel:
     """A risk model. Construction checks it.
@@ -136,6 +156,7 @@ class RiskModel:
         buffer_rates: (kind, share of gross notional as int64 1e-12, 0 to 100 %), one for each kind, in the order of `Kind`.
         initial_factor, maintenance_factor: int64, 1e-12; the initial one is not the smaller.
         max_snapshot_age_seconds: no snapshot older than this may be attested under the model; a venue sets its own, tighter one.
+        collateral: haircuts on assets held, or None: the model does not say what collateral is worth.
 
     Raises:
         ModelError: a member is out of its range; `where` is its path.
@@ -150,6 +171,7 @@ class RiskModel:
     initial_factor: int
     maintenance_factor: int
     max_snapshot_age_seconds: int
+    collateral: Collateral | None = None
 
     def __post_init__(self) -> None:
         _check_id(self.name, "name")
@@ -180,6 +202,8 @@ class RiskModel:
         _check_range(self.initial_factor, self.maintenance_factor, MAX_FACTOR, "factors.initial")
         if not 0 < self.max_snapshot_age_seconds <= MAX_SNAPSHOT_AGE:
             raise ModelError("out of range", where="max_snapshot_age_seconds", expected=f"1 to {MAX_SNAPSHOT_AGE}")
+        if self.collateral is not None:
+            _check_collateral(self.collateral)
 
     @cached_property
     def digest(self) -> bytes:
@@ -191,6 +215,20 @@ class RiskModel:
         """Share of gross notional by kind, 1e-12."""
         return dict(self.buffer_rates)
 
+    def haircut(self, asset: str) -> int:
+        """Haircut rate of an asset other than the numeraire, 1e-12; ModelError if the model has no collateral block."""
+        if self.collateral is None:
+            raise ModelError(
+                f"{self.name} does not say what collateral is worth",
+                where="collateral",
+                expected="a model with haircuts",
+            )
+        return self._haircut_rates.get(asset, self.collateral.other)
+
+    @cached_property
+    def _haircut_rates(self) -> dict[str, int]:
+        return dict(self.collateral.haircuts) if self.collateral is not None else {}
+
     def scenario_index(self, scenario_id: str) -> int:
         """Position of a scenario by its id; ModelError if there is none."""
         for i, scenario in enumerate(self.scenarios):
@@ -199,7 +237,7 @@ class RiskModel:
         raise ModelError(f"no scenario {scenario_id[:64]!r} in {self.name}", where="scenario")
 
     def to_document(self) -> dict[str, Json]:
-        return {
+        document: dict[str, Json] = {
             "schema": SCHEMA,
             "name": self.name,
             "description": self.description,
@@ -211,6 +249,9 @@ class RiskModel:
             "rounding": dict(_ROUNDING),
             "max_snapshot_age_seconds": self.max_snapshot_age_seconds,
         }
+        if self.collateral is not None:
+            document["collateral"] = self.collateral.to_document()
+        return document
 
     def to_bytes(self) -> bytes:
         """Canonical JSON of the document."""
@@ -263,6 +304,7 @@ def _read(cls: type[RiskModel], node: Json) -> RiskModel:
             "rounding",
             "max_snapshot_age_seconds",
         ),
+        ("collateral",),
     )
     if m["schema"] != SCHEMA:
         raise ModelError("not a model of this version", where="schema", expected=SCHEMA)
@@ -293,7 +335,19 @@ def _read(cls: type[RiskModel], node: Json) -> RiskModel:
         initial_factor=_ratio(factors["initial"], "factors.initial"),
         maintenance_factor=_ratio(factors["maintenance"], "factors.maintenance"),
         max_snapshot_age_seconds=encoding.integer(m["max_snapshot_age_seconds"], "max_snapshot_age_seconds"),
+        collateral=_collateral(m["collateral"]) if "collateral" in m else None,
     )
+
+
+def _collateral(node: Json) -> Collateral:
+    m = encoding.members(node, "collateral", ("haircuts", "other"))
+    rates = m["haircuts"]
+    if not isinstance(rates, dict):
+        raise EncodingError(f"{type(rates).__name__} in place of an object", where="collateral.haircuts")
+    for asset in rates:
+        _check_id(asset, "collateral.haircuts")  # before it is part of a message
+    haircuts = tuple((asset, _ratio(rates[asset], f"collateral.haircuts.{asset}")) for asset in sorted(rates))
+    return Collateral(haircuts, _ratio(m["other"], "collateral.other"))
 
 
 def _scenario(node: Json, where: str) -> Scenario:
@@ -324,6 +378,18 @@ def _check_id(text: str, where: str) -> None:
 def _check_range(ratio: int, low: int, high: int, where: str) -> None:
     if not low <= ratio <= high:
         raise ModelError(f"{_text(ratio)} is out of range", where=where, expected=f"{_text(low)} to {_text(high)}")
+
+
+def _check_collateral(collateral: Collateral) -> None:
+    assets = [asset for asset, _ in collateral.haircuts]
+    if len(assets) > MAX_HAIRCUTS:
+        raise ModelError(f"{len(assets)} assets", where="collateral.haircuts", expected=f"at most {MAX_HAIRCUTS}")
+    if assets != sorted(set(assets)):
+        raise ModelError("not sorted, or an asset twice", where="collateral.haircuts", expected="names in order")
+    for asset, rate in collateral.haircuts:
+        _check_id(asset, "collateral.haircuts")
+        _check_range(rate, 0, RATIO_ONE, f"collateral.haircuts.{asset}")
+    _check_range(collateral.other, 0, RATIO_ONE, "collateral.other")
 
 
 def _check_scaling(scaling: VolScaling) -> None:

@@ -87,16 +87,9 @@ def evaluate(
         PortfolioError: the snapshot does not price a holding that has not expired; names the instrument, no quantity.
         OverflowMoneyError: an amount does not fit 64 bits in micros.
     """
-    _check_match(market, model, array)
-    portfolio.check(market.registry)
+    check_array(market, model, array)
+    check_book(market, array, portfolio)
     positions, exponent = portfolio.positions, array.pnl_exponent
-    for index, _ in positions:
-        if array.status[index] == UNPRICED:
-            raise PortfolioError(
-                "the snapshot does not price this holding",
-                where=market.registry.instruments[index].name,
-                expected="a snapshot that quotes it",
-            )
     pnl = _pnl(array, portfolio)
     worst = worst_scenario(pnl)
     worst_loss, buffer = max(0, -pnl[worst]), exact_sum(array.buffer, positions, gross=True)
@@ -132,10 +125,28 @@ def _requirement_micros(amount: int, exponent: int, where: str) -> int:
     return units.to_micros(amount, exponent, against_account=True, requirement=True, where=where)
 
 
-def _check_match(market: Market, model: RiskModel, array: RiskArray) -> None:
+def check_array(market: Market, model: RiskModel, array: RiskArray) -> None:
+    """Raise RegistryError, SnapshotError or ModelError unless the array was computed for this market under this model."""
     if array.registry_digest != market.registry.digest:
         raise RegistryError("the risk array was computed for another registry version", where="array")
     if array.snapshot_digest != market.snapshot.digest:
         raise SnapshotError("the risk array was computed for another snapshot", where="array")
     if array.model_digest != model.digest:
         raise ModelError("the risk array was computed under another model", where="array", expected=model.name)
+
+
+def check_book(market: Market, array: RiskArray, portfolio: Portfolio) -> None:
+    """Check that a book can be given a risk figure.
+
+    Raises:
+        UnknownInstrumentError: a position outside the registry.
+        PortfolioError: the snapshot does not price a holding that has not expired; names the instrument, no quantity.
+    """
+    portfolio.check(market.registry)
+    for index, _ in portfolio.positions:
+        if array.status[index] == UNPRICED:
+            raise PortfolioError(
+                "the snapshot does not price this holding",
+                where=market.registry.instruments[index].name,
+                expected="a snapshot that quotes it",
+            )

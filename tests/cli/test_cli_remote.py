@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 time.sleep(0.1)
             remote("publish", "operator-ops", "--market", "market.json")
             book = ("--account", "alice", "--trade-id", "t1", "--book", "book.csv")
-            assert "26 legs" in remote("trade", "operator-ops", *book).stdout
+            assert "27 legs" in remote("trade", "operator-ops", *book).stdout
             yield folder
         finally:
             process.send_signal(signal.SIGINT)

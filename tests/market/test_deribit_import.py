@@ -31,6 +31,7 @@ from riskproof.market.registry import Payoff, Registry
 from riskproof.market.snapshot import Curve, Quote, Snapshot
 
 EXPIRY = 1_774_598_400
+CASH = ("USD", units.PRICE_ONE)
 FUTURES = (
     "futures.csv",
     futures(
@@ -50,6 +51,7 @@ def test_a_chain_and_its_futures() -> None:
     market = import_files([(CHAIN_NAME, good_chain()), FUTURES])
     assert [i.name for i in market.registry.instruments] == [
         "BTC",
+        "USD",
         "BTC-PERPETUAL",
         "BTC-27MAR26",
         "BTC-27MAR26-80000-C",
@@ -62,10 +64,11 @@ def test_a_chain_and_its_futures() -> None:
     snapshot = market.snapshot
     assert (market.registry.numeraire, market.registry.column_size) == ("USD", 256)
     assert (snapshot.time, snapshot.source) == (INSTANT, "deribit")
-    assert snapshot.indices == (("BTC", 99_000_000_000_000),)
+    assert snapshot.indices == (("BTC", 99_000_000_000_000), CASH)
     assert snapshot.curves == (Curve("BTC", EXPIRY, 100_000_000_000_000, 0),)
-    assert snapshot.quotes[:4] == (
+    assert snapshot.quotes[:5] == (
         Quote(99_000_000_000_000),
+        Quote(units.PRICE_ONE),
         Quote(99_100_500_000_000),
         Quote(100_000_000_000_000),
         Quote(210_000_000, 455_000_000_000),
@@ -105,9 +108,9 @@ def test_a_later_chain_extends_the_registry() -> None:
 def test_expired_instruments_stay_and_are_not_priced() -> None:
     one = imported(option_fields("BTC-15JAN26-100000-C", expiry="2026-01-15T08:00:00Z"))
     two = import_files([("c_20260116T092233Z.csv", good_chain())], previous=one)
-    assert two.registry.instruments[1].name == "BTC-15JAN26-100000-C"
-    assert two.snapshot.quotes[1] is None
-    assert two.snapshot.is_expired(two.registry.instruments[1])
+    assert two.registry.instruments[2].name == "BTC-15JAN26-100000-C"
+    assert two.snapshot.quotes[2] is None
+    assert two.snapshot.is_expired(two.registry.instruments[2])
 
 
 def test_a_previous_registry_with_another_numeraire() -> None:
@@ -118,7 +121,7 @@ def test_a_previous_registry_with_another_numeraire() -> None:
 
 
 def test_a_previous_registry_with_other_terms() -> None:
-    call = imported(option_fields()).registry.instruments[1]
+    call = imported(option_fields()).registry.instruments[2]
     registry = Registry("USD", (dataclasses.replace(call, unit=call.unit // 10),))
     previous = Market(registry, Snapshot.build(registry, INSTANT, "test", {}, [], {}))
     with pytest.raises(RegistryError, match="BTC-27MAR26-100000-C is listed with other terms"):
@@ -158,7 +161,7 @@ def test_a_missing_mark_takes_its_strike_out_of_the_median() -> None:
     rows[0]["mark_price"] = ""
     market = imported(*rows)
     assert market.snapshot.curves[0].forward == 100_000 * 10**9
-    assert market.snapshot.quotes[1] == Quote(None, 455_000_000_000)
+    assert market.snapshot.quotes[2] == Quote(None, 455_000_000_000)
 
 
 def test_marks_without_a_forward_are_refused() -> None:
@@ -181,9 +184,9 @@ def test_a_mark_of_zero_and_a_missing_volatility() -> None:
         option_fields("BTC-27MAR26-900000-C", mark_price="0", bid="", ask=""),
         option_fields("BTC-27MAR26-950000-C", mark_iv=""),
     )
-    assert market.snapshot.quotes[1] == Quote(0, 455_000_000_000)
-    assert market.registry.instruments[2].name == "BTC-27MAR26-950000-C"
-    assert market.snapshot.quotes[2] is None
+    assert market.snapshot.quotes[2] == Quote(0, 455_000_000_000)
+    assert market.registry.instruments[3].name == "BTC-27MAR26-950000-C"
+    assert market.snapshot.quotes[3] is None
 
 
 def test_linear_contracts_have_their_own_index_and_forward() -> None:
@@ -197,19 +200,28 @@ def test_linear_contracts_have_their_own_index_and_forward() -> None:
         "XRP_USDC-PERPETUAL", mark_price=2.69, bid_price=2.68, ask_price=2.7, estimated_delivery_price=2.695
     )
     market = import_files([("usdc.json", summary(*strike_rows, perpetual))])
-    assert market.registry.instruments[0].name == "XRP_USDC-PERPETUAL"
-    assert market.snapshot.indices == (("XRP_USDC", 2_695_000_000),)
+    assert [i.name for i in market.registry.instruments[:2]] == ["USD", "XRP_USDC-PERPETUAL"]
+    assert market.snapshot.indices == (CASH, ("XRP_USDC", 2_695_000_000))
     assert market.snapshot.curves[0].forward == 2_700_000_000
     assert {i.payoff for i in market.registry.instruments} == {Payoff.LINEAR}
 
 
 def test_index_price_of_the_futures_file_then_the_perpetual_then_the_first_row() -> None:
     chain_file = (CHAIN_NAME, chain(option_fields(), option_fields("BTC-27MAR26-100000-P", index_price="99999")))
-    assert import_files([chain_file]).snapshot.indices == (("BTC", 99_000_250_000_000),)
+    assert import_files([chain_file]).snapshot.indices == (("BTC", 99_000_250_000_000), CASH)
     perpetual = ("s.json", summary(perpetual_entry()))
-    assert import_files([chain_file, perpetual]).snapshot.indices == (("BTC", 99_001_500_000_000),)
+    assert import_files([chain_file, perpetual]).snapshot.indices == (("BTC", 99_001_500_000_000), CASH)
     future = ("f.csv", futures(future_fields(index_price="99002")))
-    assert import_files([chain_file, perpetual, future]).snapshot.indices == (("BTC", 99_002_000_000_000),)
+    assert import_files([chain_file, perpetual, future]).snapshot.indices == (("BTC", 99_002_000_000_000), CASH)
+
+
+def test_a_price_of_the_numeraire_and_contracts_on_it_are_refused() -> None:
+    stated = futures(future_fields("SYN.USD-17JAN26", "synthetic", ccy="USD", expiry="", index_price="1.0001"))
+    with pytest.raises(ImportFormatError, match=r"f\.csv:2: an index price of USD, which prices are in"):
+        import_files([(CHAIN_NAME, good_chain()), ("f.csv", stated)])
+    for name in ("USD-27MAR26-100000-C", "USD_USDC-27MAR26-1-C"):
+        with pytest.raises(ImportFormatError, match=f"{CHAIN_NAME}:2: {name} is on USD, which prices are in"):
+            imported(option_fields(name, ccy="USD"))
 
 
 def test_no_index_price() -> None:
@@ -227,7 +239,7 @@ def test_instants() -> None:
     assert import_files([only]).snapshot.time == INSTANT
     with pytest.raises(ImportFormatError, match=r"futures\.csv: no file tells the instant"):
         import_files([FUTURES])
-    assert import_files([FUTURES], time=1_770_240_788).snapshot.indices == (("BTC", 73_000 * 10**9),)
+    assert import_files([FUTURES], time=1_770_240_788).snapshot.indices == (("BTC", 73_000 * 10**9), CASH)
 
 
 def test_files_of_different_instants_are_refused() -> None:

@@ -23,8 +23,8 @@ from riskproof.market.sample import (
 )
 from riskproof.market.snapshot import Snapshot
 
-REGISTRY_DIGEST = "314952d7ddc4afde5991a62997aca0f96dc891db4b8982f99d63c565e6eb7891"
-SNAPSHOT_DIGEST = "e75f4d43d2840e05cbf229e5105fa65096b2889d8306fcfa8f7e7aa33031e22a"
+REGISTRY_DIGEST = "d7124ed848929db0c821948811dba32447a5f26f038e248651462a3d782fa9cd"
+SNAPSHOT_DIGEST = "3d125a08091304f6bca871571369e13cfd057ee16df5a08578b75d6b2cd28a89"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,8 @@ def test_what_is_listed(market: Market) -> None:
         assert kinds[coin, Kind.SPOT] == kinds[coin, Kind.PERPETUAL] == 1
         assert kinds[coin, Kind.FUTURE] >= 5
         assert kinds[coin, Kind.OPTION] >= 300
+    assert kinds["USD", Kind.SPOT] == 1
+    assert market.snapshot.index_price["USD"] == units.PRICE_ONE
     assert len(market.registry) >= 600
     assert len({i.expiry for i in market.registry.instruments if i.is_option}) >= 10
     assert all(quote is not None for quote in market.snapshot.quotes)

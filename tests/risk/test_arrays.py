@@ -40,8 +40,8 @@ from riskproof.risk.states import market_states, notional
 from riskproof.units import INT64_MAX, PRICE_ONE, RATIO_ONE, format_decimal, round_half_even
 
 MODEL = load_model("crypto-pm")
-GOLDEN_SMALL = "4aba356a616dfa5dafd4e9e8e3b9c7e707eeebba58c708ae6694df61adfdc229"
-GOLDEN_SAMPLE = "2f870acf6f84ca23f2dd77bf37cddf59ee95abd85a70f4f089d4ff43e88b2287"
+GOLDEN_SMALL = "1bafbcd6f2c19a4f13a49ef5350f23effc2896b3b01a6ab83448fdc8f499c969"
+GOLDEN_SAMPLE = "ffefc4f26fc02ae5c9d4f66919ef31f45c1b9f1dd19faf1f9358540dd35ff1ac"
 ROOT = Path(__file__).resolve().parents[2]
 
 

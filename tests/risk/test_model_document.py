@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -11,10 +12,19 @@ import pytest
 from riskproof import encoding
 from riskproof.errors import EncodingError, ModelError
 from riskproof.market.registry import Kind
-from riskproof.risk.model import MAX_SCENARIOS, RiskModel, Scenario, VolScaling, load_model, shipped_models
-from riskproof.units import RATIO_ONE, SECONDS_PER_DAY
+from riskproof.risk.model import (
+    MAX_HAIRCUTS,
+    MAX_SCENARIOS,
+    Collateral,
+    RiskModel,
+    Scenario,
+    VolScaling,
+    load_model,
+    shipped_models,
+)
+from riskproof.units import RATIO_ONE, SECONDS_PER_DAY, format_decimal
 
-GOLDEN_CRYPTO_PM = "6b7d388947decdb7153b3b4540180c77d474f8558cbd0eedfba38475e75f5c0d"
+GOLDEN_CRYPTO_PM = "54f6230419b998709c7b7540ea2771e93b2309b093df459fcd6576ef7b37d1a2"
 
 
 def document() -> dict[str, Any]:
@@ -49,6 +59,8 @@ def test_crypto_pm_is_what_it_promises() -> None:
     assert {s.time_shift_seconds for s in model.scenarios} == {0, SECONDS_PER_DAY}
     assert all(rate > 0 for _, rate in model.buffer_rates)
     assert model.initial_factor > model.maintenance_factor == RATIO_ONE
+    assert model.haircut("USDC") < model.haircut("BTC") == model.haircut("ETH") < model.haircut("SOL")
+    assert model.haircut("SOL") < model.haircut("DOGE") == RATIO_ONE // 5
 
 
 def test_crypto_pm_digest_is_golden() -> None:
@@ -79,6 +91,12 @@ def test_every_member_changes_the_digest() -> None:
         ("vol_scaling.short_exponent", "0.31"),
         ("vol_scaling.long_exponent", "0.31"),
         ("buffer.gross_notional.option", "0.006"),
+        ("collateral", ...),
+        ("collateral.other", "0.21"),
+        ("collateral.haircuts", {}),
+        ("collateral.haircuts.BTC", "0.06"),
+        ("collateral.haircuts.BTC", ...),
+        ("collateral.haircuts.DOGE", "0.2"),
         ("factors.initial", "1.26"),
         ("factors.maintenance", "1.01"),
         ("max_snapshot_age_seconds", 3_600),
@@ -123,6 +141,22 @@ def test_every_member_changes_the_digest() -> None:
         ("buffer.gross_notional.option", "1.1", "model.buffer.gross_notional.option", "1.1 is out of range"),
         ("buffer.gross_notional.option", ..., "model.buffer.gross_notional", "member 'option' is missing"),
         ("buffer.net_delta", "0.1", "model.buffer", "unknown member 'net_delta'"),
+        ("collateral", None, "model.collateral", "NoneType in place of an object"),
+        ("collateral.other", ..., "model.collateral", "member 'other' is missing"),
+        ("collateral.haircuts", ..., "model.collateral", "member 'haircuts' is missing"),
+        ("collateral.cap", "1", "model.collateral", "unknown member 'cap'"),
+        ("collateral.haircuts", [], "model.collateral.haircuts", "list in place of an object"),
+        ("collateral.haircuts.BTC", "1.000000000001", "model.collateral.haircuts.BTC", "is out of range"),
+        ("collateral.haircuts.BTC", "-0.01", "model.collateral.haircuts.BTC", "-0.01 is out of range"),
+        ("collateral.haircuts.BTC", "0.050", "model.collateral.haircuts.BTC", "not the canonical decimal: 0.050"),
+        ("collateral.haircuts.BTC", "5%", "model.collateral.haircuts.BTC", "not a plain decimal number"),
+        ("collateral.haircuts.BTC", "0.0000000000001", "model.collateral.haircuts.BTC", "finer than the unit"),
+        ("collateral.haircuts.BTC", 0, "model.collateral.haircuts.BTC", "not a printable string"),
+        ("collateral.haircuts.B TC", "0.1", "model.collateral.haircuts", "not a name: 'B TC'"),
+        ("collateral.haircuts.", "0.1", "model.collateral.haircuts", "not a name: ''"),
+        ("collateral.haircuts.B\nTC", "0.1", "model.collateral.haircuts", "not a name: 'B\\nTC'"),
+        ("collateral.other", "1.1", "model.collateral.other", "1.1 is out of range"),
+        ("collateral.other", "-0.1", "model.collateral.other", "-0.1 is out of range"),
         ("factors.initial", "0.99", "model.factors.initial", "0.99 is out of range"),
         ("factors.maintenance", "0", "model.factors.maintenance", "0 is out of range"),
         ("rounding.pnl", "nearest", "model.rounding.pnl", "not the rounding of this version"),
@@ -136,6 +170,42 @@ def test_wrong_members_are_refused_at_their_path(path: str, value: object, where
         RiskModel.from_bytes(changed(path, value))
     assert caught.value.where == where
     assert what in caught.value.what
+
+
+def test_a_model_may_say_nothing_about_collateral() -> None:
+    silent = RiskModel.from_bytes(changed("collateral", ...))
+    assert silent.collateral is None
+    assert "collateral" not in silent.to_document()
+    assert RiskModel.from_bytes(silent.to_bytes()).digest == silent.digest
+    with pytest.raises(ModelError, match=r"^collateral: crypto-pm does not say what collateral is worth"):
+        silent.haircut("BTC")
+
+
+def test_haircuts_by_asset() -> None:
+    model = RiskModel.from_bytes(changed("collateral", {"haircuts": {"A": "0", "B": "1"}, "other": "0.000000000001"}))
+    assert [model.haircut(asset) for asset in ("A", "B", "C")] == [0, RATIO_ONE, 1]
+    assert RiskModel.from_bytes(changed("collateral", {"haircuts": {}, "other": "0"})).haircut("BTC") == 0
+
+
+def test_too_many_haircuts_are_refused() -> None:
+    most = {f"C{i}": "0.1" for i in range(MAX_HAIRCUTS)}
+    assert (
+        RiskModel.from_bytes(changed("collateral", {"haircuts": most, "other": "1"})).haircut("C7") == RATIO_ONE // 10
+    )
+    with pytest.raises(ModelError, match=r"^model\.collateral\.haircuts: 257 assets \(expected at most 256\)"):
+        RiskModel.from_bytes(changed("collateral", {"haircuts": most | {"D": "0.1"}, "other": "1"}))
+
+
+def test_haircuts_in_another_order_are_refused() -> None:
+    model = load_model("crypto-pm")
+    for haircuts in ((("B", 0), ("A", 0)), (("A", 0), ("A", 1))):
+        with pytest.raises(ModelError, match=r"^collateral\.haircuts: not sorted, or an asset twice"):
+            replace(model, collateral=Collateral(haircuts, 0))
+    assert model.collateral is not None
+    document = model.to_document()
+    texts = {asset: format_decimal(rate, 12) for asset, rate in reversed(model.collateral.haircuts)}
+    document["collateral"] = {"haircuts": texts, "other": "0.2"}
+    assert RiskModel.from_document(document) == model
 
 
 def test_bytes_that_are_not_canonical_are_refused() -> None:

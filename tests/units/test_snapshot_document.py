@@ -9,7 +9,7 @@ from market_objects import CALL, EXPIRY, LISTED, ONE, PUT, QUOTES, SPOT, TIME, r
 
 from riskproof import encoding, units
 from riskproof.errors import EncodingError, InputError, SnapshotError, UnitError, UnknownInstrumentError
-from riskproof.market.registry import Instrument, Kind, Payoff
+from riskproof.market.registry import Instrument, Kind, Payoff, Registry
 from riskproof.market.snapshot import MAX_MATURITY, Curve, Quote, Snapshot, settlement_currency
 
 
@@ -74,6 +74,25 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_wrong_snapshots(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SnapshotError, match=message):
         snapshot(**changes)
+
+
+def cash(index: int | None = ONE, mark: int = ONE, numeraire: str = "USD", kind: Kind = Kind.SPOT) -> Snapshot:
+    """A snapshot of one unit of dollars."""
+    listed = Registry(numeraire, (Instrument("CASH", kind, "USD", Payoff.LINEAR, ONE),))
+    return Snapshot.build(listed, TIME, "test", {} if index is None else {"USD": index}, [], {"CASH": Quote(mark)})
+
+
+def test_the_numeraire_costs_one() -> None:
+    assert cash().quotes == (Quote(ONE),)
+    for price in (ONE - 1, ONE + 1):
+        with pytest.raises(SnapshotError, match=r"^index of USD: the numeraire does not cost 1 \(expected 1\)"):
+            cash(index=price)
+        with pytest.raises(SnapshotError, match=r"^CASH: the numeraire does not cost 1 \(expected 1\)"):
+            cash(mark=price)
+    with pytest.raises(SnapshotError, match="CASH: no index price of USD"):
+        cash(index=None)
+    assert cash(ONE // 2, ONE // 2, numeraire="EUR").index_price == {"USD": ONE // 2}
+    assert cash(mark=ONE + 1, kind=Kind.PERPETUAL).quotes == (Quote(ONE + 1),)
 
 
 def test_limits_are_inside() -> None:

@@ -9,7 +9,7 @@ Rules (docs/market.md has them for users):
   `forward="quoted"`: the median of underlying_price, else of fwd_mark. The venue refreshes underlying_price at another moment
   than the marks, so the parity forward is the one that the marks were computed from.
 * Index price of an underlying: the futures file's; else the one beside the perpetual; else the first row's.
-* Registry: first the coins with an index price as spot assets, then the contracts by expiry, underlying,
+* Registry: first the coins with an index price as spot assets and cash, then the contracts by expiry, underlying,
   kind, strike and type, whatever their order in the files. A previous registry is kept as it is and extended.
 * An option without volatility, and a perpetual without a price, is listed and not priced. An option with volatility and no mark,
   or a mark of zero, is priced; zero is a mark.
@@ -25,7 +25,7 @@ from riskproof import units
 from riskproof.errors import ImportFormatError, MarketError, RegistryError, SnapshotError
 from riskproof.market.importers import chain_csv, futures_csv, rows, summary_json
 from riskproof.market.importers.forwards import median, parity_forward, to_price
-from riskproof.market.importers.listing import NUMERAIRE, listing_order, spot_assets
+from riskproof.market.importers.listing import NUMERAIRE, listing_order, spot_assets, spot_quotes, with_cash
 from riskproof.market.importers.rows import Parsed, Row
 from riskproof.market.marketfile import Market
 from riskproof.market.registry import MAX_PRICE, MIN_PRICE, Instrument, Kind, OptionType, Registry
@@ -62,7 +62,7 @@ def import_files(
         raise RegistryError("previous registry has another numeraire", where="previous", expected=NUMERAIRE)
     instant, parsed = _parse(files, time)
     taken = _unique_rows(parsed, instant)
-    indices = _index_prices(parsed)
+    indices = with_cash(_index_prices(parsed))
     base = previous.registry if previous is not None else Registry(NUMERAIRE, ())
     registry = base.extended(spot_assets(indices) + _instruments(taken))
     snapshot = Snapshot.build(
@@ -153,6 +153,10 @@ def _unique_rows(parsed: list[Parsed], instant: int) -> list[Row]:
 def _index_prices(parsed: list[Parsed]) -> dict[str, int]:
     best: dict[str, tuple[int, int]] = {}
     for index in (index for file in parsed for index in file.indices):
+        if index.underlying == NUMERAIRE:
+            raise ImportFormatError(
+                f"an index price of {NUMERAIRE}, which prices are in", where=index.where, expected="an index of a coin"
+            )
         if index.underlying not in best or index.rank < best[index.underlying][0]:
             best[index.underlying] = (index.rank, index.price)
     return {underlying: price for underlying, (_, price) in best.items()}
@@ -163,7 +167,7 @@ def _instruments(taken: list[Row]) -> list[Instrument]:
 
 
 def _quotes(taken: list[Row], indices: dict[str, int]) -> dict[str, Quote]:
-    quotes = {i.name: Quote(indices[i.name]) for i in spot_assets(indices)}
+    quotes = spot_quotes(indices)
     for row in taken:
         if row.contract.kind is Kind.OPTION:
             if row.volatility is not None:

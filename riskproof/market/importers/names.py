@@ -21,6 +21,7 @@ from typing import Final
 
 from riskproof import units
 from riskproof.errors import ImportFormatError, RegistryError
+from riskproof.market.importers.listing import NUMERAIRE
 from riskproof.market.registry import Instrument, Kind, OptionType, Payoff
 
 EXPIRY_HOUR: Final = 8
@@ -106,12 +107,16 @@ def parse_name(text: str, where: str) -> Contract:
     """The contract that a name stands for.
 
     Raises:
-        ImportFormatError: no such name, no such day, or not the one spelling of the name.
+        ImportFormatError: no such name, no such day, not the one spelling of the name, or a contract on the numeraire.
     """
     match = _NAME.fullmatch(text) if len(text) <= 64 else None
     if match is None:
         raise ImportFormatError(
             f"not the name of a contract: {text[:64]!r}", where=where, expected="a name such as BTC-27MAR26-90000-C"
+        )
+    if match["coin"] == NUMERAIRE:
+        raise ImportFormatError(
+            f"{text} is on {NUMERAIRE}, which prices are in", where=where, expected="a contract on a coin"
         )
     contract = Contract(match["coin"], match["quote"], Kind.PERPETUAL)
     if match["day"] is not None:
