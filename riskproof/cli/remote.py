@@ -16,6 +16,7 @@ from riskproof.cli.output import amounts, emit_json, json_option, reports_errors
 from riskproof.errors import InputError, RemoteError
 
 if TYPE_CHECKING:
+    from riskproof.attest.holder import ExclusiveWindow
     from riskproof.client import Client
 
 # What gRPC says of a connection that could not be made, and what would have been right.
@@ -38,6 +39,7 @@ def remote() -> None:
     \b
     riskproof remote publish --server HOST:PORT --identity tls/operator-ops --market market.json
     riskproof remote trade   --server HOST:PORT --identity tls/operator-ops --account alice --trade-id t1 --book book.csv
+    riskproof remote holder  --server HOST:PORT --identity tls/operator-ops --account alice --holder 5493001KJTIIGC8Y1R12
     riskproof remote attest  --server HOST:PORT --identity tls/account-holder-alice --account alice \\
                              --audience lender --out att.json --opening opening.json
     """
@@ -155,6 +157,23 @@ def trade(client: Client, account: str, trade_id: str, book_file: Path) -> None:
 
 
 @remote.command()
+@click.option("--account", required=True, help="Account id; the account is open.")
+@click.option(
+    "--holder",
+    "identity",
+    required=True,
+    help="The holder as you verified it: a legal entity id, or the name by which every venue knows it.",
+)
+@reports_errors
+@_connected
+def holder(client: Client, account: str, identity: str) -> None:
+    """Record who holds an account: attestations with a holder bind the one recorded last. Operators."""
+    recorded = client.set_holder(account, identity)
+    seen = ", recorded before" if recorded.replayed else ""
+    click.echo(f"account {account}: holder {recorded.number}{seen}")
+
+
+@remote.command()
 @click.option("--account", required=True, help="Account id.")
 @json_option
 @reports_errors
@@ -195,6 +214,13 @@ def margin(client: Client, account: str, as_json: bool) -> None:
     show_default=True,
     help="What it reveals; the default is the venue's.",
 )
+@click.option(
+    "--holder-key",
+    type=FILE,
+    help="The holder's public key (riskproof keys public): bind the account's holder as the venue has recorded it.",
+)
+@click.option("--exclusive-from", type=int, help="Begin of an exclusive window, seconds since the epoch.")
+@click.option("--exclusive-until", type=int, help="End of the exclusive window, the first second after it.")
 @click.option("--request-id", default="", help="Your id of the request: sending it twice attests once.")
 @click.option("--out", required=True, type=FILE, help="Attestation to write.")
 @click.option("--opening", "opening_file", type=FILE, help="Opening to write: SECRET (account holders only).")
@@ -207,13 +233,29 @@ def attest(
     nonce: str,
     ttl: int,
     policy: str,
+    holder_key: Path | None,
+    exclusive_from: int | None,
+    exclusive_until: int | None,
     request_id: str,
     out: Path,
     opening_file: Path | None,
 ) -> None:
-    """Have an account's net risk exposure attested. Operators, and the account's holder."""
+    """Have an account's net risk exposure attested. Operators, and the account's holder.
+
+    With --holder-key the attestation can be netted with others of the same holder in a proof. With --exclusive-from and
+    --exclusive-until the venue promises, for good, that no other exclusive attestation of the account overlaps that time.
+
+    \b
+    riskproof remote attest --server HOST:PORT --identity tls/account-holder-alice --account alice --audience lender \\
+        --holder-key holder_public.json --exclusive-from T --exclusive-until T --out att.json --opening opening.json
+    """
+    from riskproof.attest.holder import parse_holder_key
     from riskproof.client import Disclosure
 
+    window = _window(exclusive_from, exclusive_until, holder_key)
+    key = b"" if holder_key is None else parse_holder_key(read_bytes(holder_key), str(holder_key))
+    if key and not audience:
+        raise InputError("a holder is bound towards an audience", where="--holder-key", expected="--audience with it")
     made = client.create_attestation(
         account,
         request_id=request_id,
@@ -221,6 +263,8 @@ def attest(
         audience=audience,
         nonce=nonce,
         ttl_seconds=ttl,
+        holder_key=key,
+        exclusive=window,
     )
     # The venue keeps the opening: if it cannot be fetched now, `remote opening` fetches it later.
     write_bytes(out, made.attestation)
@@ -238,6 +282,19 @@ def attest(
 def opening(client: Client, account: str, sequence: int, out: Path) -> None:
     """Fetch the opening of an attestation, mode 0600. The account's holder."""
     _fetch_opening(client, account, sequence, out)
+
+
+def _window(start: int | None, until: int | None, key: Path | None) -> ExclusiveWindow | None:
+    from riskproof.attest.holder import ExclusiveWindow
+
+    if start is None and until is None:
+        return None
+    given = "--exclusive-until" if start is None else "--exclusive-from"
+    if start is None or until is None:
+        raise InputError("half a window", where=given, expected="--exclusive-from and --exclusive-until")
+    if key is None:
+        raise InputError("only an attestation with a holder is exclusive", where=given, expected="--holder-key too")
+    return ExclusiveWindow(start, until)
 
 
 def _fetch_opening(client: Client, account: str, sequence: int, out: Path) -> None:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from riskproof import encoding
+from riskproof.attest.holder import ExclusiveWindow
 from riskproof.client.values import (
     AttestationEntry,
     CreatedAttestation,
@@ -19,6 +20,7 @@ from riskproof.client.values import (
     Page,
     Positions,
     PublishedSnapshot,
+    RecordedHolder,
     RecordedTrade,
     ScenarioPnl,
     SnapshotSummary,
@@ -114,6 +116,15 @@ def open_account(account_id: str) -> Request[int]:
     return Request(f"{_POSITION}/OpenAccount", message, position_pb2.OpenAccountResponse, decode)
 
 
+def set_holder(account_id: str, identity: str) -> Request[RecordedHolder]:
+    message = position_pb2.SetHolderRequest(account_id=account_id, identity=identity)
+
+    def decode(r: position_pb2.SetHolderResponse) -> RecordedHolder:
+        return RecordedHolder(r.holder_number, r.recorded_at_seconds, r.replayed)
+
+    return Request(f"{_POSITION}/SetHolder", message, position_pb2.SetHolderResponse, decode)
+
+
 def record_trade(account_id: str, trade_id: str, legs: Iterable[Holding]) -> Request[RecordedTrade]:
     message = position_pb2.RecordTradeRequest(account_id=account_id, trade_id=trade_id, legs=_positions(legs))
 
@@ -180,6 +191,8 @@ def create_attestation(
     audience: str,
     nonce: str,
     ttl_seconds: int,
+    holder_key: bytes,
+    exclusive: ExclusiveWindow | None,
 ) -> Request[CreatedAttestation]:
     message = attestation_pb2.CreateAttestationRequest(
         account_id=account_id,
@@ -190,6 +203,9 @@ def create_attestation(
         audience=audience,
         nonce=nonce,
         ttl_seconds=ttl_seconds,
+        holder_key=holder_key,
+        exclusive_from_seconds=0 if exclusive is None else exclusive.start,
+        exclusive_until_seconds=0 if exclusive is None else exclusive.until,
     )
 
     def decode(r: attestation_pb2.CreateAttestationResponse) -> CreatedAttestation:

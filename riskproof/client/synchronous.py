@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
+from riskproof.attest.holder import ExclusiveWindow
 from riskproof.client import requests
 from riskproof.client.arrays import ArrayAssembler
 from riskproof.client.channels import DEFAULT_TIMEOUT, OPTIONS, call_error, credentials, new_request_id
@@ -21,6 +22,7 @@ from riskproof.client.values import (
     Page,
     Positions,
     PublishedSnapshot,
+    RecordedHolder,
     RecordedTrade,
     SnapshotSummary,
 )
@@ -158,6 +160,10 @@ class Client:
         """Open an account, or find it open; returns when it was opened, seconds since the epoch. Operators only."""
         return self._call(requests.open_account(account_id), timeout)
 
+    def set_holder(self, account_id: str, identity: str, *, timeout: float | None = None) -> RecordedHolder:
+        """Record who holds an account: attestations with a holder bind the identity recorded last. Operators only."""
+        return self._call(requests.set_holder(account_id, identity), timeout)
+
     def record_trade(
         self, account_id: str, trade_id: str, legs: Iterable[Holding], *, timeout: float | None = None
     ) -> RecordedTrade:
@@ -198,11 +204,15 @@ class Client:
         audience: str = "",
         nonce: str = "",
         ttl_seconds: int = 0,
+        holder_key: bytes = b"",
+        exclusive: ExclusiveWindow | None = None,
         timeout: float | None = None,
     ) -> CreatedAttestation:
         """Attest an account's net risk exposure. Operators, and the account's holder.
 
         request_id: give one to be able to send the request again; "" makes a fresh one.
+        holder_key: the holder's Ed25519 public key, 32 bytes: binds the account's holder towards the audience; b"" binds nobody.
+        exclusive: with a holder: a time in which the account gets no other exclusive attestation. It is never taken back.
         """
         request = requests.create_attestation(
             account_id,
@@ -213,6 +223,8 @@ class Client:
             audience=audience,
             nonce=nonce,
             ttl_seconds=ttl_seconds,
+            holder_key=holder_key,
+            exclusive=exclusive,
         )
         return self._call(request, timeout)
 

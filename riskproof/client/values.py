@@ -44,6 +44,15 @@ class SnapshotSummary:
 
 
 @dataclass(frozen=True)
+class RecordedHolder:
+    """An account's holder that is on disk: the number-th, recorded at a time (seconds). replayed: it was the last one before."""
+
+    number: int
+    recorded_at: int
+    replayed: bool
+
+
+@dataclass(frozen=True)
 class RecordedTrade:
     """A trade that is on disk. replayed: it was before this call."""
 

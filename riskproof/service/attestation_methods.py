@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from riskproof import encoding
+from riskproof.attest.book import AccountSecret, epoch_of
 from riskproof.attest.build import AttestationRequest, build_attestation
+from riskproof.attest.edwards import check_public_key
+from riskproof.attest.holder import KEY_BYTES, ExclusiveWindow, HolderRequest, account_tag
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.payload import MAX_AUDIENCE, MAX_NONCE, Policy
-from riskproof.errors import InputError, NotFoundError, SnapshotError
+from riskproof.errors import AttestationError, InputError, KeySetError, NotFoundError, SnapshotError
 from riskproof.market.marketfile import Market
 from riskproof.service.books import BookState
 from riskproof.service.calls import Call
@@ -30,6 +34,19 @@ _OUTCOMES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class _Holder:
+    """Whom to bind. identity: as the ledger has it."""
+
+    identity: str = field(repr=False)
+    key: bytes
+    audience: str
+
+    def request(self, secret: AccountSecret, issued_at: int) -> HolderRequest:
+        epoch = epoch_of(issued_at)
+        return HolderRequest(self.identity, self.key, account_tag(secret, self.audience, epoch), epoch)
+
+
 class AttestationMethods:
     """Implements riskproof.v1.AttestationService."""
 
@@ -45,6 +62,8 @@ class AttestationMethods:
             raise InputError(f"life of {ttl} s", where="ttl_seconds", expected=f"0 to {limits.max_ttl_seconds}")
         audience = _name(request.audience, "audience", MAX_AUDIENCE)
         nonce = _name(request.nonce, "nonce", MAX_NONCE)
+        exclusive = self._exclusive(request)
+        holder = await self._holder(request, audience)
         max_age = min(limits.max_snapshot_age_seconds, model.max_snapshot_age_seconds)
         priced = venue.arrays.ready(snapshot, model) or await venue.arrays.get(snapshot, model)
 
@@ -70,16 +89,67 @@ class AttestationMethods:
                     nonce=nonce,
                     max_snapshot_age=max_age,
                     retired=_retired(state),
+                    holder=None if holder is None else holder.request(state.secret, issued_at),
+                    exclusive=exclusive,
                 ),
                 venue.key,
             )
             return AttestationRecord(built.digest, built.attestation, built.opening, issued_at)
 
         digest = _request_digest(request)
-        stored = await venue.books.attest(request.account_id, request.request_id, digest, priced, build)
+        stored = await venue.books.attest(
+            request.account_id,
+            request.request_id,
+            digest,
+            priced,
+            build,
+            holder=None if holder is None else holder.identity,
+            exclusive=None if exclusive is None else (exclusive.start, exclusive.until),
+        )
         if not stored.replayed:
             venue.metrics.attestations.inc()
         return pb.CreateAttestationResponse(attestation=_message(stored), replayed=stored.replayed)
+
+    async def _holder(self, request: pb.CreateAttestationRequest, audience: str | None) -> _Holder | None:
+        """Whom the request wants to be bound: with the key it states, under the identity that the ledger has."""
+        key = request.holder_key
+        if not key:
+            return None
+        if len(key) != KEY_BYTES:
+            raise InputError(f"key of {len(key)} bytes", where="holder_key", expected=f"{KEY_BYTES} bytes, or nothing")
+        if audience is None:
+            raise InputError(
+                "a holder is bound towards an audience", where="audience", expected="whom the attestation is for"
+            )
+
+        def look_up() -> str:
+            try:
+                check_public_key(key)  # 2 ms for a key not seen before: not on the event loop
+            except KeySetError as error:
+                raise KeySetError(error.what, where="holder_key", expected=error.expected) from None
+            return self._venue.ledger.holder(request.account_id).identity
+
+        return _Holder(await self._venue.on_reader(look_up), key, audience)
+
+    def _exclusive(self, request: pb.CreateAttestationRequest) -> ExclusiveWindow | None:
+        start, until = request.exclusive_from_seconds, request.exclusive_until_seconds
+        if not start and not until:
+            return None
+        if not request.holder_key:
+            raise InputError(
+                "only an attestation with a holder is exclusive", where="holder_key", expected="a holder key as well"
+            )
+        try:
+            window = ExclusiveWindow(start, until)
+        except AttestationError as error:
+            where = f"{error.where.replace('.', '_')}_seconds"
+            raise InputError(error.what, where=where, expected=error.expected) from None
+        longest = self._venue.config.attestation.max_exclusive_seconds
+        if until - start > longest:
+            raise InputError(
+                f"exclusive for {until - start} s", where="exclusive_until_seconds", expected=f"at most {longest} s"
+            )
+        return window
 
     def _policy(self, disclosure: pb.DisclosurePolicy.ValueType) -> Policy:
         if disclosure == pb.DISCLOSURE_POLICY_UNSPECIFIED:
@@ -175,15 +245,24 @@ def _message(stored: StoredAttestation) -> pb.Attestation:
 
 
 def _request_digest(request: pb.CreateAttestationRequest) -> bytes:
-    """Names what was asked for, so that a request id cannot be used for two things. Framed fields, not protobuf bytes."""
-    parts = (
+    """Names what was asked for, so that a request id cannot be used for two things. Framed fields, not protobuf bytes.
+
+    What asks for no holder has no field of it, as in the first release, whose request ids are still in ledgers.
+    """
+    parts = [
         request.snapshot_digest,
         request.model.encode(),
         str(request.disclosure).encode(),
         request.audience.encode(),
         request.nonce.encode(),
         str(request.ttl_seconds).encode(),
-    )
+    ]
+    if request.holder_key:
+        parts += [
+            request.holder_key,
+            str(request.exclusive_from_seconds).encode(),
+            str(request.exclusive_until_seconds).encode(),
+        ]
     framed = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
     return encoding.digest(encoding.TAG_ATTESTATION_REQUEST, framed)
 

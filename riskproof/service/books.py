@@ -30,7 +30,7 @@ from riskproof.service.arrays import PricedMarket
 from riskproof.service.bridge import Bridge
 from riskproof.service.metrics import Metrics
 from riskproof.store import AttestationRecord, Ledger, StoredAttestation, TradeReceipt
-from riskproof.store.records import Change
+from riskproof.store.records import Change, Window
 
 MAX_PENDING: Final = 256  # changes that wait for the next attestation; with more, building anew is cheaper
 MAX_ATTEMPTS: Final = 4  # of an attestation whose book keeps moving; the last one makes the others wait
@@ -44,9 +44,10 @@ BYTES_PER_BOOK: Final = 8_192  # everything else
 
 @dataclass(frozen=True)
 class BookState:
-    """A book that holds still: what an attestation is built from. risk: of exactly this book."""
+    """A book that holds still: what an attestation is built from. risk: of exactly this book. secret: the account's."""
 
     book: CommittedBook = field(repr=False)
+    secret: AccountSecret = field(repr=False)
     risk: PortfolioRisk
     priced: PricedMarket = field(repr=False)
 
@@ -63,12 +64,14 @@ class _Entry:
     """A committed book at a position version.
 
     Attributes:
+        secret: the account's.
         portfolio: the book's lots.
         version: the book's; pending: changes acknowledged since, which lead to the version known.
         guard: over all of this, for event loop, kernel threads and the writer thread share it.
     """
 
     book: CommittedBook
+    secret: AccountSecret
     epoch: int
     version: int
     known: int
@@ -91,7 +94,7 @@ class _Entry:
                 self.portfolio = self.book.portfolio
                 self.version = self.known
         risk = evaluate(priced.market, priced.model, priced.array, self.portfolio, with_greeks=False)
-        self.state = BookState(self.book, risk, priced)
+        self.state = BookState(self.book, self.secret, risk, priced)
 
     def builder(self, build: Build) -> Callable[[int, bytes], AttestationRecord]:
         """What the writer thread calls: `build` on the book as it is now, or _MovedError if it no longer is."""
@@ -151,12 +154,20 @@ class BookCache:
         return receipt
 
     async def attest(
-        self, account_id: str, request_id: str, request_digest: bytes, priced: PricedMarket, build: Build
+        self,
+        account_id: str,
+        request_id: str,
+        request_digest: bytes,
+        priced: PricedMarket,
+        build: Build,
+        *,
+        holder: str | None = None,
+        exclusive: Window | None = None,
     ) -> StoredAttestation:
         """Store the attestation that `build` makes of the account's book, or return the one this request id has.
 
-        `build(state, sequence, previous_digest)` runs in the ledger's writer thread. Errors are those of
-        Ledger.submit_attestation, of `evaluate`, and what `build` raises.
+        `build(state, sequence, previous_digest)` runs in the ledger's writer thread; `holder` is the identity that it binds. Errors
+        are those of Ledger.submit_attestation, of `evaluate`, and what `build` raises.
         """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             async with self._lock(account_id):
@@ -164,7 +175,9 @@ class BookCache:
                 if not entry.is_ready(priced):
                     await self._make_ready(account_id, entry, priced)
                 work = entry.builder(build)
-                future = self._ledger.submit_attestation(account_id, request_id, work, request_digest=request_digest)
+                future = self._ledger.submit_attestation(
+                    account_id, request_id, work, request_digest=request_digest, holder=holder, exclusive=exclusive
+                )
                 if attempt == MAX_ATTEMPTS:
                     return await self._bridge.result(future)
             try:
@@ -211,7 +224,7 @@ class BookCache:
         secret = AccountSecret(self._ledger.account(account_id).secret)
         version, portfolio = self._ledger.positions(account_id)
         book = CommittedBook(priced.market.registry, portfolio, secret, epoch)
-        return _Entry(book, epoch, version, version, portfolio)
+        return _Entry(book, secret, epoch, version, version, portfolio)
 
     def _lock(self, account_id: str) -> asyncio.Lock:
         lock = self._locks.get(account_id)

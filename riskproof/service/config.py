@@ -108,12 +108,14 @@ class AttestationConfig:
     Attributes:
         default_ttl_seconds: life of an attestation whose request states none.
         max_ttl_seconds: longest life that can be asked for.
+        max_exclusive_seconds: longest exclusive window that can be asked for: it is never taken back.
         default_disclosure: none, margin or array.
         max_snapshot_age_seconds: nothing is attested on an older snapshot; the model's own limit holds as well.
     """
 
     default_ttl_seconds: int = _bounded(300, 1, 366 * 86_400)
     max_ttl_seconds: int = _bounded(86_400, 1, 366 * 86_400)
+    max_exclusive_seconds: int = _bounded(7 * 86_400, 1, 366 * 86_400)
     default_disclosure: str = "margin"
     max_snapshot_age_seconds: int = _bounded(3_600, 1, 366 * 86_400)
 

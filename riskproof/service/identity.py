@@ -64,6 +64,7 @@ RULES: Final[dict[str, Rule]] = {
     "riskproof.v1.MarketService/ListSnapshots": _EVERYONE,
     "riskproof.v1.MarketService/GetModel": _EVERYONE,
     "riskproof.v1.PositionService/OpenAccount": _OPERATOR,
+    "riskproof.v1.PositionService/SetHolder": _OPERATOR,
     "riskproof.v1.PositionService/RecordTrade": _OPERATOR,
     "riskproof.v1.PositionService/GetPositions": _OPERATOR_AND_HOLDER,
     "riskproof.v1.RiskService/ComputeArray": _EVERYONE,

@@ -1,8 +1,9 @@
-"""PositionService: accounts, trades, books."""
+"""PositionService: accounts and who holds them, trades, books."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from riskproof.market.registry import Registry
 from riskproof.service.calls import Call
@@ -24,6 +25,13 @@ class PositionMethods:
     async def OpenAccount(self, request: pb.OpenAccountRequest, _: Call) -> pb.OpenAccountResponse:
         record = await self._venue.on_reader(self._venue.ledger.open_account, request.account_id)
         return pb.OpenAccountResponse(account_id=record.account_id, created_at_seconds=record.created_at)
+
+    async def SetHolder(self, request: pb.SetHolderRequest, call: Call) -> pb.SetHolderResponse:
+        record = partial(self._venue.ledger.set_holder, recorded_by=call.identity.name, recorded_at=self._venue.now())
+        holder = await self._venue.on_reader(record, request.account_id, request.identity)
+        return pb.SetHolderResponse(
+            holder_number=holder.number, recorded_at_seconds=holder.recorded_at, replayed=holder.replayed
+        )
 
     async def RecordTrade(self, request: pb.RecordTradeRequest, _: Call) -> pb.RecordTradeResponse:
         legs = changes(request.legs, self._venue.registry(), "legs")

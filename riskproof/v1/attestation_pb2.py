@@ -24,45 +24,45 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eriskproof/v1/attestation.proto\x12\x0criskproof.v1\"\xd4\x01\n\x18\x43reateAttestationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x17\n\x0fsnapshot_digest\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12\x32\n\ndisclosure\x18\x05 \x01(\x0e\x32\x1e.riskproof.v1.DisclosurePolicy\x12\x10\n\x08\x61udience\x18\x06 \x01(\t\x12\r\n\x05nonce\x18\x07 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x08 \x01(\x03\"]\n\x19\x43reateAttestationResponse\x12.\n\x0b\x61ttestation\x18\x01 \x01(\x0b\x32\x19.riskproof.v1.Attestation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x84\x01\n\x0b\x41ttestation\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x1a\n\x12\x61ttestation_digest\x18\x03 \x01(\x0c\x12\x19\n\x11issued_at_seconds\x18\x04 \x01(\x03\x12\x18\n\x10\x61ttestation_json\x18\x05 \x01(\x0c\"=\n\x15GetAttestationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"H\n\x16GetAttestationResponse\x12.\n\x0b\x61ttestation\x18\x01 \x01(\x0b\x32\x19.riskproof.v1.Attestation\"T\n\x17ListAttestationsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListAttestationsResponse\x12/\n\x0c\x61ttestations\x18\x01 \x03(\x0b\x32\x19.riskproof.v1.Attestation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x18VerifyAttestationRequest\x12\x18\n\x10\x61ttestation_json\x18\x01 \x01(\x0c\x12\x14\n\x0ckey_set_json\x18\x02 \x01(\x0c\x12\x10\n\x08\x61udience\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\x12\x11\n\trecompute\x18\x05 \x01(\x08\x12\x14\n\x0copening_json\x18\x06 \x01(\x0c\"\xb6\x01\n\x19VerifyAttestationResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.riskproof.v1.VerificationOutcome\x12\x14\n\x0c\x66\x61iled_check\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\rpassed_checks\x18\x04 \x03(\x0b\x32\x19.riskproof.v1.PassedCheck\x12\r\n\x05notes\x18\x05 \x03(\t\"+\n\x0bPassedCheck\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\"9\n\x11GetOpeningRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"*\n\x12GetOpeningResponse\x12\x14\n\x0copening_json\x18\x01 \x01(\x0c\"\x12\n\x10GetKeySetRequest\")\n\x11GetKeySetResponse\x12\x14\n\x0ckey_set_json\x18\x01 \x01(\x0c*\x8c\x01\n\x10\x44isclosurePolicy\x12!\n\x1d\x44ISCLOSURE_POLICY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44ISCLOSURE_POLICY_NONE\x10\x01\x12\x1c\n\x18\x44ISCLOSURE_POLICY_MARGIN\x10\x02\x12\x1b\n\x17\x44ISCLOSURE_POLICY_ARRAY\x10\x03*\xa1\x01\n\x13VerificationOutcome\x12$\n VERIFICATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aVERIFICATION_OUTCOME_VALID\x10\x01\x12 \n\x1cVERIFICATION_OUTCOME_INVALID\x10\x02\x12\"\n\x1eVERIFICATION_OUTCOME_MALFORMED\x10\x03\x32\xbf\x04\n\x12\x41ttestationService\x12\x64\n\x11\x43reateAttestation\x12&.riskproof.v1.CreateAttestationRequest\x1a\'.riskproof.v1.CreateAttestationResponse\x12[\n\x0eGetAttestation\x12#.riskproof.v1.GetAttestationRequest\x1a$.riskproof.v1.GetAttestationResponse\x12\x61\n\x10ListAttestations\x12%.riskproof.v1.ListAttestationsRequest\x1a&.riskproof.v1.ListAttestationsResponse\x12\x64\n\x11VerifyAttestation\x12&.riskproof.v1.VerifyAttestationRequest\x1a\'.riskproof.v1.VerifyAttestationResponse\x12O\n\nGetOpening\x12\x1f.riskproof.v1.GetOpeningRequest\x1a .riskproof.v1.GetOpeningResponse\x12L\n\tGetKeySet\x12\x1e.riskproof.v1.GetKeySetRequest\x1a\x1f.riskproof.v1.GetKeySetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eriskproof/v1/attestation.proto\x12\x0criskproof.v1\"\xa9\x02\n\x18\x43reateAttestationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x17\n\x0fsnapshot_digest\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12\x32\n\ndisclosure\x18\x05 \x01(\x0e\x32\x1e.riskproof.v1.DisclosurePolicy\x12\x10\n\x08\x61udience\x18\x06 \x01(\t\x12\r\n\x05nonce\x18\x07 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x08 \x01(\x03\x12\x12\n\nholder_key\x18\t \x01(\x0c\x12\x1e\n\x16\x65xclusive_from_seconds\x18\n \x01(\x03\x12\x1f\n\x17\x65xclusive_until_seconds\x18\x0b \x01(\x03\"]\n\x19\x43reateAttestationResponse\x12.\n\x0b\x61ttestation\x18\x01 \x01(\x0b\x32\x19.riskproof.v1.Attestation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x84\x01\n\x0b\x41ttestation\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x1a\n\x12\x61ttestation_digest\x18\x03 \x01(\x0c\x12\x19\n\x11issued_at_seconds\x18\x04 \x01(\x03\x12\x18\n\x10\x61ttestation_json\x18\x05 \x01(\x0c\"=\n\x15GetAttestationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"H\n\x16GetAttestationResponse\x12.\n\x0b\x61ttestation\x18\x01 \x01(\x0b\x32\x19.riskproof.v1.Attestation\"T\n\x17ListAttestationsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListAttestationsResponse\x12/\n\x0c\x61ttestations\x18\x01 \x03(\x0b\x32\x19.riskproof.v1.Attestation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x18VerifyAttestationRequest\x12\x18\n\x10\x61ttestation_json\x18\x01 \x01(\x0c\x12\x14\n\x0ckey_set_json\x18\x02 \x01(\x0c\x12\x10\n\x08\x61udience\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\x12\x11\n\trecompute\x18\x05 \x01(\x08\x12\x14\n\x0copening_json\x18\x06 \x01(\x0c\"\xb6\x01\n\x19VerifyAttestationResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.riskproof.v1.VerificationOutcome\x12\x14\n\x0c\x66\x61iled_check\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\rpassed_checks\x18\x04 \x03(\x0b\x32\x19.riskproof.v1.PassedCheck\x12\r\n\x05notes\x18\x05 \x03(\t\"+\n\x0bPassedCheck\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04name\x18\x02 \x01(\t\"9\n\x11GetOpeningRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"*\n\x12GetOpeningResponse\x12\x14\n\x0copening_json\x18\x01 \x01(\x0c\"\x12\n\x10GetKeySetRequest\")\n\x11GetKeySetResponse\x12\x14\n\x0ckey_set_json\x18\x01 \x01(\x0c*\x8c\x01\n\x10\x44isclosurePolicy\x12!\n\x1d\x44ISCLOSURE_POLICY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44ISCLOSURE_POLICY_NONE\x10\x01\x12\x1c\n\x18\x44ISCLOSURE_POLICY_MARGIN\x10\x02\x12\x1b\n\x17\x44ISCLOSURE_POLICY_ARRAY\x10\x03*\xa1\x01\n\x13VerificationOutcome\x12$\n VERIFICATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aVERIFICATION_OUTCOME_VALID\x10\x01\x12 \n\x1cVERIFICATION_OUTCOME_INVALID\x10\x02\x12\"\n\x1eVERIFICATION_OUTCOME_MALFORMED\x10\x03\x32\xbf\x04\n\x12\x41ttestationService\x12\x64\n\x11\x43reateAttestation\x12&.riskproof.v1.CreateAttestationRequest\x1a\'.riskproof.v1.CreateAttestationResponse\x12[\n\x0eGetAttestation\x12#.riskproof.v1.GetAttestationRequest\x1a$.riskproof.v1.GetAttestationResponse\x12\x61\n\x10ListAttestations\x12%.riskproof.v1.ListAttestationsRequest\x1a&.riskproof.v1.ListAttestationsResponse\x12\x64\n\x11VerifyAttestation\x12&.riskproof.v1.VerifyAttestationRequest\x1a\'.riskproof.v1.VerifyAttestationResponse\x12O\n\nGetOpening\x12\x1f.riskproof.v1.GetOpeningRequest\x1a .riskproof.v1.GetOpeningResponse\x12L\n\tGetKeySet\x12\x1e.riskproof.v1.GetKeySetRequest\x1a\x1f.riskproof.v1.GetKeySetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'riskproof.v1.attestation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISCLOSUREPOLICY']._serialized_start=1366
-  _globals['_DISCLOSUREPOLICY']._serialized_end=1506
-  _globals['_VERIFICATIONOUTCOME']._serialized_start=1509
-  _globals['_VERIFICATIONOUTCOME']._serialized_end=1670
+  _globals['_DISCLOSUREPOLICY']._serialized_start=1451
+  _globals['_DISCLOSUREPOLICY']._serialized_end=1591
+  _globals['_VERIFICATIONOUTCOME']._serialized_start=1594
+  _globals['_VERIFICATIONOUTCOME']._serialized_end=1755
   _globals['_CREATEATTESTATIONREQUEST']._serialized_start=49
-  _globals['_CREATEATTESTATIONREQUEST']._serialized_end=261
-  _globals['_CREATEATTESTATIONRESPONSE']._serialized_start=263
-  _globals['_CREATEATTESTATIONRESPONSE']._serialized_end=356
-  _globals['_ATTESTATION']._serialized_start=359
-  _globals['_ATTESTATION']._serialized_end=491
-  _globals['_GETATTESTATIONREQUEST']._serialized_start=493
-  _globals['_GETATTESTATIONREQUEST']._serialized_end=554
-  _globals['_GETATTESTATIONRESPONSE']._serialized_start=556
-  _globals['_GETATTESTATIONRESPONSE']._serialized_end=628
-  _globals['_LISTATTESTATIONSREQUEST']._serialized_start=630
-  _globals['_LISTATTESTATIONSREQUEST']._serialized_end=714
-  _globals['_LISTATTESTATIONSRESPONSE']._serialized_start=716
-  _globals['_LISTATTESTATIONSRESPONSE']._serialized_end=816
-  _globals['_VERIFYATTESTATIONREQUEST']._serialized_start=819
-  _globals['_VERIFYATTESTATIONREQUEST']._serialized_end=967
-  _globals['_VERIFYATTESTATIONRESPONSE']._serialized_start=970
-  _globals['_VERIFYATTESTATIONRESPONSE']._serialized_end=1152
-  _globals['_PASSEDCHECK']._serialized_start=1154
-  _globals['_PASSEDCHECK']._serialized_end=1197
-  _globals['_GETOPENINGREQUEST']._serialized_start=1199
-  _globals['_GETOPENINGREQUEST']._serialized_end=1256
-  _globals['_GETOPENINGRESPONSE']._serialized_start=1258
-  _globals['_GETOPENINGRESPONSE']._serialized_end=1300
-  _globals['_GETKEYSETREQUEST']._serialized_start=1302
-  _globals['_GETKEYSETREQUEST']._serialized_end=1320
-  _globals['_GETKEYSETRESPONSE']._serialized_start=1322
-  _globals['_GETKEYSETRESPONSE']._serialized_end=1363
-  _globals['_ATTESTATIONSERVICE']._serialized_start=1673
-  _globals['_ATTESTATIONSERVICE']._serialized_end=2248
+  _globals['_CREATEATTESTATIONREQUEST']._serialized_end=346
+  _globals['_CREATEATTESTATIONRESPONSE']._serialized_start=348
+  _globals['_CREATEATTESTATIONRESPONSE']._serialized_end=441
+  _globals['_ATTESTATION']._serialized_start=444
+  _globals['_ATTESTATION']._serialized_end=576
+  _globals['_GETATTESTATIONREQUEST']._serialized_start=578
+  _globals['_GETATTESTATIONREQUEST']._serialized_end=639
+  _globals['_GETATTESTATIONRESPONSE']._serialized_start=641
+  _globals['_GETATTESTATIONRESPONSE']._serialized_end=713
+  _globals['_LISTATTESTATIONSREQUEST']._serialized_start=715
+  _globals['_LISTATTESTATIONSREQUEST']._serialized_end=799
+  _globals['_LISTATTESTATIONSRESPONSE']._serialized_start=801
+  _globals['_LISTATTESTATIONSRESPONSE']._serialized_end=901
+  _globals['_VERIFYATTESTATIONREQUEST']._serialized_start=904
+  _globals['_VERIFYATTESTATIONREQUEST']._serialized_end=1052
+  _globals['_VERIFYATTESTATIONRESPONSE']._serialized_start=1055
+  _globals['_VERIFYATTESTATIONRESPONSE']._serialized_end=1237
+  _globals['_PASSEDCHECK']._serialized_start=1239
+  _globals['_PASSEDCHECK']._serialized_end=1282
+  _globals['_GETOPENINGREQUEST']._serialized_start=1284
+  _globals['_GETOPENINGREQUEST']._serialized_end=1341
+  _globals['_GETOPENINGRESPONSE']._serialized_start=1343
+  _globals['_GETOPENINGRESPONSE']._serialized_end=1385
+  _globals['_GETKEYSETREQUEST']._serialized_start=1387
+  _globals['_GETKEYSETREQUEST']._serialized_end=1405
+  _globals['_GETKEYSETRESPONSE']._serialized_start=1407
+  _globals['_GETKEYSETRESPONSE']._serialized_end=1448
+  _globals['_ATTESTATIONSERVICE']._serialized_start=1758
+  _globals['_ATTESTATIONSERVICE']._serialized_end=2333
 # @@protoc_insertion_point(module_scope)

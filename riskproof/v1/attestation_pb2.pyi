@@ -77,6 +77,9 @@ class CreateAttestationRequest(_message.Message):
     AUDIENCE_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    HOLDER_KEY_FIELD_NUMBER: _builtins.int
+    EXCLUSIVE_FROM_SECONDS_FIELD_NUMBER: _builtins.int
+    EXCLUSIVE_UNTIL_SECONDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     request_id: _builtins.str
     """The caller's, unique per account: the same id with the same request is answered again, with another refused."""
@@ -91,6 +94,14 @@ class CreateAttestationRequest(_message.Message):
     """The verifier's challenge; empty for none."""
     ttl_seconds: _builtins.int
     """Life in seconds; 0 for the server's default."""
+    holder_key: _builtins.bytes
+    """32 bytes, the holder's Ed25519 public key: bind the account's holder, under the identity that the venue has recorded, towards the
+    audience. Empty: bind nobody.
+    """
+    exclusive_from_seconds: _builtins.int
+    """The first second of a time in which the account has no other exclusive attestation; needs a holder key. Both 0: not exclusive."""
+    exclusive_until_seconds: _builtins.int
+    """The first second after that time."""
     def __init__(
         self,
         *,
@@ -102,10 +113,13 @@ class CreateAttestationRequest(_message.Message):
         audience: _builtins.str = ...,
         nonce: _builtins.str = ...,
         ttl_seconds: _builtins.int = ...,
+        holder_key: _builtins.bytes = ...,
+        exclusive_from_seconds: _builtins.int = ...,
+        exclusive_until_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "audience", b"audience", "disclosure", b"disclosure", "model", b"model", "nonce", b"nonce", "request_id", b"request_id", "snapshot_digest", b"snapshot_digest", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "audience", b"audience", "disclosure", b"disclosure", "exclusive_from_seconds", b"exclusive_from_seconds", "exclusive_until_seconds", b"exclusive_until_seconds", "holder_key", b"holder_key", "model", b"model", "nonce", b"nonce", "request_id", b"request_id", "snapshot_digest", b"snapshot_digest", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -390,7 +404,7 @@ class GetOpeningResponse(_message.Message):
 
     OPENING_JSON_FIELD_NUMBER: _builtins.int
     opening_json: _builtins.bytes
-    """Canonical JSON, schema riskproof/opening/v1. Secret."""
+    """Canonical JSON, schema riskproof/opening/v1, or v2 with a holder. Secret."""
     def __init__(
         self,
         *,

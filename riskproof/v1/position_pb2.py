@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1briskproof/v1/position.proto\x12\x0criskproof.v1\"(\n\x12OpenAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"E\n\x13OpenAccountResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63reated_at_seconds\x18\x02 \x01(\x03\"`\n\x12RecordTradeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\x12$\n\x04legs\x18\x03 \x03(\x0b\x32\x16.riskproof.v1.Position\"A\n\x13RecordTradeResponse\x12\x18\n\x10position_version\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\")\n\x13GetPositionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"[\n\x14GetPositionsResponse\x12\x18\n\x10position_version\x18\x01 \x01(\x03\x12)\n\tpositions\x18\x02 \x03(\x0b\x32\x16.riskproof.v1.Position\",\n\x08Position\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\x0c\n\x04lots\x18\x02 \x01(\x03\x32\x90\x02\n\x0fPositionService\x12R\n\x0bOpenAccount\x12 .riskproof.v1.OpenAccountRequest\x1a!.riskproof.v1.OpenAccountResponse\x12R\n\x0bRecordTrade\x12 .riskproof.v1.RecordTradeRequest\x1a!.riskproof.v1.RecordTradeResponse\x12U\n\x0cGetPositions\x12!.riskproof.v1.GetPositionsRequest\x1a\".riskproof.v1.GetPositionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1briskproof/v1/position.proto\x12\x0criskproof.v1\"(\n\x12OpenAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"E\n\x13OpenAccountResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63reated_at_seconds\x18\x02 \x01(\x03\"8\n\x10SetHolderRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08identity\x18\x02 \x01(\t\"Y\n\x11SetHolderResponse\x12\x15\n\rholder_number\x18\x01 \x01(\x03\x12\x1b\n\x13recorded_at_seconds\x18\x02 \x01(\x03\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"`\n\x12RecordTradeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\x12$\n\x04legs\x18\x03 \x03(\x0b\x32\x16.riskproof.v1.Position\"A\n\x13RecordTradeResponse\x12\x18\n\x10position_version\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\")\n\x13GetPositionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"[\n\x14GetPositionsResponse\x12\x18\n\x10position_version\x18\x01 \x01(\x03\x12)\n\tpositions\x18\x02 \x03(\x0b\x32\x16.riskproof.v1.Position\",\n\x08Position\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\x0c\n\x04lots\x18\x02 \x01(\x03\x32\xde\x02\n\x0fPositionService\x12R\n\x0bOpenAccount\x12 .riskproof.v1.OpenAccountRequest\x1a!.riskproof.v1.OpenAccountResponse\x12L\n\tSetHolder\x12\x1e.riskproof.v1.SetHolderRequest\x1a\x1f.riskproof.v1.SetHolderResponse\x12R\n\x0bRecordTrade\x12 .riskproof.v1.RecordTradeRequest\x1a!.riskproof.v1.RecordTradeResponse\x12U\n\x0cGetPositions\x12!.riskproof.v1.GetPositionsRequest\x1a\".riskproof.v1.GetPositionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENACCOUNTREQUEST']._serialized_end=85
   _globals['_OPENACCOUNTRESPONSE']._serialized_start=87
   _globals['_OPENACCOUNTRESPONSE']._serialized_end=156
-  _globals['_RECORDTRADEREQUEST']._serialized_start=158
-  _globals['_RECORDTRADEREQUEST']._serialized_end=254
-  _globals['_RECORDTRADERESPONSE']._serialized_start=256
-  _globals['_RECORDTRADERESPONSE']._serialized_end=321
-  _globals['_GETPOSITIONSREQUEST']._serialized_start=323
-  _globals['_GETPOSITIONSREQUEST']._serialized_end=364
-  _globals['_GETPOSITIONSRESPONSE']._serialized_start=366
-  _globals['_GETPOSITIONSRESPONSE']._serialized_end=457
-  _globals['_POSITION']._serialized_start=459
-  _globals['_POSITION']._serialized_end=503
-  _globals['_POSITIONSERVICE']._serialized_start=506
-  _globals['_POSITIONSERVICE']._serialized_end=778
+  _globals['_SETHOLDERREQUEST']._serialized_start=158
+  _globals['_SETHOLDERREQUEST']._serialized_end=214
+  _globals['_SETHOLDERRESPONSE']._serialized_start=216
+  _globals['_SETHOLDERRESPONSE']._serialized_end=305
+  _globals['_RECORDTRADEREQUEST']._serialized_start=307
+  _globals['_RECORDTRADEREQUEST']._serialized_end=403
+  _globals['_RECORDTRADERESPONSE']._serialized_start=405
+  _globals['_RECORDTRADERESPONSE']._serialized_end=470
+  _globals['_GETPOSITIONSREQUEST']._serialized_start=472
+  _globals['_GETPOSITIONSREQUEST']._serialized_end=513
+  _globals['_GETPOSITIONSRESPONSE']._serialized_start=515
+  _globals['_GETPOSITIONSRESPONSE']._serialized_end=606
+  _globals['_POSITION']._serialized_start=608
+  _globals['_POSITION']._serialized_end=652
+  _globals['_POSITIONSERVICE']._serialized_start=655
+  _globals['_POSITIONSERVICE']._serialized_end=1005
 # @@protoc_insertion_point(module_scope)

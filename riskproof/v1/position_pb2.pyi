@@ -62,6 +62,57 @@ class OpenAccountResponse(_message.Message):
 Global___OpenAccountResponse: _TypeAlias = OpenAccountResponse  # noqa: Y015
 
 @_typing.final
+class SetHolderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    identity: _builtins.str
+    """A legal entity id, or the name by which every venue knows the holder: 1 to 128 printable characters."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        identity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "identity", b"identity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetHolderRequest: _TypeAlias = SetHolderRequest  # noqa: Y015
+
+@_typing.final
+class SetHolderResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_NUMBER_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_SECONDS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    holder_number: _builtins.int
+    """1, 2, ... per account; the last one counts."""
+    recorded_at_seconds: _builtins.int
+    """Seconds since the epoch."""
+    replayed: _builtins.bool
+    """True if this identity was the last one already; nothing changed then."""
+    def __init__(
+        self,
+        *,
+        holder_number: _builtins.int = ...,
+        recorded_at_seconds: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_number", b"holder_number", "recorded_at_seconds", b"recorded_at_seconds", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetHolderResponse: _TypeAlias = SetHolderResponse  # noqa: Y015
+
+@_typing.final
 class RecordTradeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

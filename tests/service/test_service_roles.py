@@ -28,6 +28,7 @@ ALLOWED = {
     "riskproof.v1.MarketService/ListSnapshots": EVERYONE,
     "riskproof.v1.MarketService/GetModel": EVERYONE,
     "riskproof.v1.PositionService/OpenAccount": OPERATOR,
+    "riskproof.v1.PositionService/SetHolder": OPERATOR,
     "riskproof.v1.PositionService/RecordTrade": OPERATOR,
     "riskproof.v1.PositionService/GetPositions": OPERATOR_AND_ALICE,
     "riskproof.v1.RiskService/ComputeArray": EVERYONE,

@@ -163,7 +163,7 @@ def test_append_only_tables_refuse_changes(sqlite_ledger: Ledger, statement: str
     }
     for table, column in columns.items():
         sql = statement.format(table, table) if "REPLACE" in statement else statement.format(table, column, column)
-        with pytest.raises(StoreError, match="SQLITE_CONSTRAINT_TRIGGER: (append-only|overlap)"):
+        with pytest.raises(StoreError, match=r"SQLITE_CONSTRAINT_TRIGGER: (append-only|overlap)"):
             sqlite_ledger._writer.run("alice", lambda c, sql=sql: c.exec_driver_sql(sql))
     assert sqlite_ledger.verify_integrity() == []
 
