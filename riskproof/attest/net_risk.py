@@ -29,7 +29,7 @@ from riskproof.market.marketfile import Market
 from riskproof.proof.challenge import Challenge
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import prove_same
-from riskproof.proof.leakage import check_bound
+from riskproof.proof.leakage import check_bound, check_slack_bits
 from riskproof.proof.prover import Progress, Witness, prove
 from riskproof.proof.rows import AttestedMarket, Compiled, compile_rows
 from riskproof.proof.setup import ceremony_setup
@@ -254,7 +254,7 @@ def prove_net_risk(
         inputs: one for each account, in any order.
         holder_key: the key whose public half the attestations bind.
         model: the challenge's model, if the challenge does not carry it and it does not ship.
-        allow_tight_bound: answer a bound that is not on the coarse grid; such an answer is an equation in the lots.
+        allow_tight_bound: answer a bound off the coarse grid, or slacks narrower than usual: nearly an equation in the lots.
         progress: told the stage that begins and the fraction done.
 
     Raises:
@@ -295,6 +295,7 @@ def prove_core(
     if bound != {holder_key}:
         raise ProofError("not the key that the attestations bind", where="holder key", expected=bound.pop().hex())
     compiled = compile_rows(parsed.statement, scenarios, [a.attested for a in accounts])
+    check_slack_bits(compiled.bits(parsed.slack_bits), compiled.bits(None), allow_tight=allow_tight_bound)
     statement = build_statement(parsed, attestations, compiled)
     witness = _witness(accounts, compiled)
     setup = ceremony_setup(statement.n)
