@@ -14,8 +14,8 @@ transcripts, and its chance to guess the book, or anything that depends on the b
     a P&L of an attestation, coarse grid                12    one of 3,245
     the worst scenario of an attestation                12    one of up to 4,096
 
-The same question about the same books at the same snapshot has the same answer, and costs nothing the second time. A coarse bound is
-taken to be the verifier's own. One that the holder suggests, its loss rounded up, is a number it has told (11 points): nobody
+The same question about the same books at the same snapshot has the same answer, and costs nothing the second time. A coarse bound
+is taken to be the verifier's own. One that the holder suggests, its loss rounded up, is a number it has told (11 points): nobody
 here can count what is said elsewhere.
 
 Points are counted for each account and audience. A budget of `limit` points is what WINDOW_SECONDS may cost: a fresh attestation
@@ -277,9 +277,11 @@ def admit(
 
     Raises:
         LeakBudgetError: the budget of an account does not allow it; says how much is left and when that changes.
-        ProofError: a limit out of range.
+        ProofError: a limit or a time out of range.
     """
     _check_limit(limit)
+    if not 0 <= now <= units.TIME_MAX:
+        raise ProofError("out of range", where="now", expected="seconds since the epoch")
     known = {(r.event.account, r.event.audience, r.event.subject) for r in records}
     fresh: dict[tuple[bytes, bytes, bytes], Event] = {}
     for event in events:
@@ -294,23 +296,24 @@ def admit(
         by_book[book] = by_book.get(book, 0) + event.points
     for (owner, audience, positions), cost in by_book.items():
         wanted = Event(owner, audience, positions, b"", cost)
-        _check(balance(records, wanted, now=now, limit=limit), cost, by_account[owner, audience], records, wanted, now)
+        _check_room(records, wanted, by_account[owner, audience], now, limit)
     return tuple(fresh.values())
 
 
-def _check(state: Balance, book: int, account: int, records: Sequence[Record], wanted: Event, now: int) -> None:
-    """LeakBudgetError unless `book` more points for the book, and `account` for all books of its account, are left."""
-    if state.spent_on_book + book <= state.limit and state.spent_in_window + account <= state.limit:
+def _check_room(records: Sequence[Record], wanted: Event, cost: int, now: int, limit: int) -> None:
+    """LeakBudgetError unless there is room for `wanted.points` more on its book and `cost` more on all books of its account."""
+    state = balance(records, wanted, now=now, limit=limit)
+    if state.spent_on_book + wanted.points <= limit and state.spent_in_window + cost <= limit:
         return
-    if account > state.limit:
-        expected = f"a limit of {account} or more, if the audience may know that much"
-    elif state.spent_on_book + book > state.limit:
+    if cost > limit:
+        expected = f"a limit of {cost} or more, if the audience may know that much"
+    elif state.spent_on_book + wanted.points > limit:
         expected = "a book that has changed: one that stays the same has one budget for good"
     else:
-        first = _when(records, replace(wanted, points=account), now, state.limit)
+        first = _when(records, replace(wanted, points=cost), now, limit)
         expected = f"to ask again from {units.format_time(first)} on"
     raise LeakBudgetError(
-        f"the answer costs {account} of {state.limit} points and {state.left} are left for this account and audience",
+        f"the answer costs {cost} of {limit} points and {state.left} are left for this account and audience",
         where="leak budget",
         expected=expected,
     )
