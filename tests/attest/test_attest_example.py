@@ -16,6 +16,7 @@ import pytest
 from riskproof.attest.book import AccountSecret
 from riskproof.attest.disclosure import disclose
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
+from riskproof.attest.holder import ExclusiveWindow, HolderBinding, account_tag
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.opening import OpenedPosition, Opening
@@ -30,6 +31,7 @@ from riskproof.attest.payload import (
 )
 from riskproof.attest.registry_tree import registry_tree
 from riskproof.commit.columns import Blinding, column_basis
+from riskproof.commit.identity import commit_identity
 from riskproof.commit.merkle import positions_root, tree_root
 from riskproof.commit.points import point_bytes
 from riskproof.encoding import from_base64url
@@ -40,6 +42,9 @@ from riskproof.verify import Check, Outcome, verify_attestation, verify_disclosu
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "attestation.md"
 NOW = 1_768_382_700
+# RFC 8032, section 7.1, TEST 2
+HOLDER_KEY = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+IDENTITY = "5493001KJTIIGC8Y1R12"
 
 
 def example() -> dict[str, bytes]:
@@ -54,7 +59,8 @@ def example() -> dict[str, bytes]:
         ),
     )
     lots = np.array([2_000, -70_000_000, 0], dtype=np.int64)
-    epoch_secret = AccountSecret(bytes(range(32))).epoch_secret(3)
+    secret = AccountSecret(bytes(range(32)))
+    epoch_secret = secret.epoch_secret(3)
     account_salt, chain_salt, root_salt, blinding = (bytes([b]) * 32 for b in (1, 2, 3, 4))
     previous = bytes([5]) * 32
     root = tree_root(lots, epoch_secret, 256)
@@ -112,6 +118,20 @@ def example() -> dict[str, bytes]:
             OpenedPosition(i, int(lots[i]), registry.instruments[i], tree.audit_path(i)) for i in range(3) if lots[i]
         ),
     )
+    held = replace(
+        statement,
+        holder=HolderBinding(
+            key=HOLDER_KEY,
+            identity=commit_identity(IDENTITY, Blinding.from_bytes(bytes([6]) * 32)),
+            tag=account_tag(secret, "lender", 3),
+            tag_epoch=3,
+        ),
+        exclusive=ExclusiveWindow(1_768_382_600, 1_768_386_200),
+    )
+    held_message = pre_authentication_encoding(held.to_bytes())
+    held_opening = replace(
+        opening, attestation_digest=held.digest, identity=IDENTITY, identity_blinding=bytes([6]) * 32
+    )
     return {
         "keys": KeySet((key.public,)).to_bytes(),
         "payload": payload,
@@ -121,6 +141,10 @@ def example() -> dict[str, bytes]:
         "attestation": Envelope(payload, ((key.key_id, key.sign(message)),)).to_bytes(),
         "opening": opening.to_bytes(),
         "disclosure": disclose(opening, ["BTC-PERPETUAL", "ETH"], registry).to_bytes(),
+        "held_payload": held.to_bytes(),
+        "held_digest": held.digest.hex().encode(),
+        "held_signature": key.sign(held_message).hex().encode(),
+        "held_opening": held_opening.to_bytes(),
     }
 
 
@@ -150,6 +174,23 @@ def test_worked_example_verifies_for_ever() -> None:
     assert [(p.instrument.name, p.lots) for p in opened.positions] == [("BTC-PERPETUAL", -70_000_000), ("ETH", 0)]
     late = verify_attestation(page["attestation"], page["keys"], now=NOW + 3600, audience="lender", nonce="7f3a")
     assert late.failed_check == Check.EXPIRED
+
+
+def test_worked_example_with_a_holder_verifies_for_ever() -> None:
+    page = written()
+    payload, signature = page["held_payload"], bytes.fromhex(page["held_signature"].decode())
+    key = next(iter(KeySet.from_bytes(page["keys"])))
+    attestation = Envelope(payload, ((key.key_id, signature),)).to_bytes()
+    verdict = verify_attestation(
+        attestation, page["keys"], now=NOW, audience="lender", nonce="7f3a", opening=page["held_opening"]
+    )
+    assert verdict.outcome is Outcome.VALID, verdict
+    assert [c.number for c in verdict.checks] == [*range(1, 10), *range(20, 25), 26]
+    assert verdict.identity == IDENTITY
+    crossed = verify_attestation(
+        attestation, page["keys"], now=NOW, audience="lender", nonce="7f3a", opening=page["opening"]
+    )
+    assert crossed.failed_check == Check.OPENING_ACCOUNT
 
 
 def test_worked_example_opening_is_bound() -> None:
