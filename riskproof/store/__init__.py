@@ -5,7 +5,7 @@ records       what goes in and comes out
 writer        one writer thread, group commit
 database      SQLite, PostgreSQL, and the difference
 schema        tables
-markets, accounts, holders, attestations, pledges     what is done inside a transaction
+markets, accounts, holders, attestations, pledges, leaks     what is done inside a transaction
 integrity     checks of a whole ledger
 """
 

@@ -5,7 +5,8 @@
 
 Findings, in the order they are looked for: pages, indices, references and triggers as the database sees them; documents and their
 digests; every registry extending the one before; positions against the sum of trades; sequences, chains and digests of
-attestations; the order of holders and their digests; exclusive windows that overlap.
+attestations; the order of holders and their digests; exclusive windows that overlap; the order of leaks and
+their digests.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from sqlalchemy import Connection, Row
 from riskproof import encoding
 from riskproof.errors import RiskproofError, StoreCorruptError
 from riskproof.market.registry import Registry
-from riskproof.store import accounts, attestations, holders, markets
+from riskproof.store import accounts, attestations, holders, leaks, markets
 from riskproof.store.database import Database
 from riskproof.store.records import GENESIS, Finding, opening_digest, trade_digest
 from riskproof.store.schema import accounts as account_table
 from riskproof.store.schema import attestations as attestation_table
 from riskproof.store.schema import holders as holder_table
+from riskproof.store.schema import leaks as leak_table
 from riskproof.store.schema import models, openings, pledges, positions, registries, snapshots, trades
 
 MAX_FINDINGS: Final = 1000
@@ -78,6 +80,7 @@ def _all(connection: Connection) -> Iterator[Finding]:
     yield from _attestations(connection)
     yield from _holders(connection)
     yield from _pledges(connection)
+    yield from _leaks(connection)
 
 
 def _rows(connection: Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterable[Row[*tuple[Any, ...]]]:
@@ -198,6 +201,22 @@ def _holders(connection: Connection) -> Iterator[Finding]:
             number = row.number
         try:
             holders.checked(row)
+        except StoreCorruptError as error:
+            yield Finding(at, error.what)
+
+
+def _leaks(connection: Connection) -> Iterator[Finding]:
+    account, number = 0, 0
+    for row in _rows(connection, leaks.SELECT.order_by(leak_table.c.account, leak_table.c.number)):
+        if row.account != account:
+            account, number = row.account, 0
+        number += 1
+        at = f"leaks {account}/{row.number}"
+        if row.number != number:
+            yield Finding(at, f"number {number} is missing")
+            number = row.number
+        try:
+            leaks.checked(row)
         except StoreCorruptError as error:
             yield Finding(at, error.what)
 

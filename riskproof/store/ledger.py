@@ -20,7 +20,8 @@ from riskproof.errors import InputError, StoreCorruptError
 from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Registry
 from riskproof.market.snapshot import Snapshot
-from riskproof.store import accounts, attestations, holders, integrity, markets, pledges
+from riskproof.proof.leakage import Event, Record
+from riskproof.store import accounts, attestations, holders, integrity, leaks, markets, pledges
 from riskproof.store.attestations import Builder
 from riskproof.store.database import MARKET_LOCK, Database
 from riskproof.store.integrity import ToldAttestation, ToldTrade
@@ -341,6 +342,35 @@ class Ledger:
         """The opening of an attestation: for its account holder only."""
         with self._database.read() as connection:
             return attestations.opening(connection, account_id, sequence)
+
+    # Leak budget.
+
+    def submit_leaks(self, account_id: str, events: Sequence[Event], *, now: int, limit: int) -> Future[int]:
+        """Queue what an answer is about to tell of an account (riskproof.proof.leakage).
+
+        When the future resolves it is on disk, and the answer may leave; it resolves to the points that are new.
+
+        Args:
+            events: one or more, all of this account.
+            now: seconds since the epoch.
+            limit: points of the budget.
+
+        The future raises:
+            NotFoundError: no such account.
+            LeakBudgetError: there is no room for all of them; nothing was recorded.
+        """
+        check_id(account_id, "account_id")
+        check_time(now, "now")
+        return self._writer.submit(account_id, lambda c: leaks.charge(c, account_id, events, now, limit))
+
+    def charge_leaks(self, account_id: str, events: Sequence[Event], *, now: int, limit: int) -> int:
+        """`submit_leaks`, and wait."""
+        return self._writer.wait(self.submit_leaks(account_id, events, now=now, limit=limit))
+
+    def leaks(self, account_id: str, account: bytes, audiences: Iterable[bytes]) -> list[Record]:
+        """What was recorded of an account and some audiences; `account` is the account's name in a budget (`account_key`)."""
+        with self._database.read() as connection:
+            return leaks.told(connection, account_id, account, audiences)
 
     # Checks.
 

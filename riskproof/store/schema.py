@@ -11,6 +11,7 @@
     openings          the opening of each attestation, apart so that listing attestations does not read secrets
     holders           who holds an account, as the venue verified it; the last row of an account counts (version 2)
     pledges           windows of exclusive attestations; those of one account never overlap (version 2)
+    leaks             what answers to challenges have told of an account, by audience (version 2)
 
 Every table but `positions` is append-only: triggers refuse UPDATE and DELETE. Documents are kept as zlib streams of their canonical
 bytes. Integers are 64 bits wide, digests 32 bytes, times seconds since the epoch.
@@ -189,7 +190,23 @@ NO_OVERLAP: Final = (
     "AND window_until > NEW.window_from AND window_from < NEW.window_until) BEGIN SELECT RAISE(ABORT, 'overlap'); END"
 )
 
-ADDED: Final = {2: (holders, pledges)}  # tables by the version that brought them
+leaks = _table(
+    "leaks",
+    Column("account", INT64, ForeignKey("accounts.number"), nullable=False),
+    _int("number"),
+    _digest("audience"),
+    _digest("book"),
+    _digest("subject"),
+    _int("points"),
+    _int("recorded_at"),
+    _digest("digest"),
+    PrimaryKeyConstraint("account", "number"),
+    UniqueConstraint("account", "audience", "subject"),
+    CheckConstraint("number >= 1"),
+    CheckConstraint("points >= 1"),
+)
+
+ADDED: Final = {2: (holders, pledges, leaks)}  # tables by the version that brought them
 APPEND_ONLY: Final = (
     schema_versions,
     registries,
@@ -201,4 +218,5 @@ APPEND_ONLY: Final = (
     openings,
     holders,
     pledges,
+    leaks,
 )

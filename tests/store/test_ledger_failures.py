@@ -13,6 +13,7 @@ import pytest
 from ledger_support import TIME, builder, fill_disk, registry, url_of
 
 from riskproof.errors import ConfigError, StoreCorruptError, StoreError
+from riskproof.proof.leakage import Event
 from riskproof.store import Ledger
 
 
@@ -151,6 +152,7 @@ def test_append_only_tables_refuse_changes(sqlite_ledger: Ledger, statement: str
     sqlite_ledger.record_trades("alice", "t", [(0, 1)], 1)
     sqlite_ledger.set_holder("alice", "ACME", recorded_by="ops", recorded_at=TIME)
     sqlite_ledger.append_attestation("alice", "r", builder("r"), exclusive=(TIME, TIME + 1))
+    sqlite_ledger.charge_leaks("alice", [Event(*(bytes([i]) * 32 for i in range(4)), 1)], now=TIME, limit=1)
     columns = {
         "schema_versions": "version",
         "registries": "number",
@@ -160,6 +162,7 @@ def test_append_only_tables_refuse_changes(sqlite_ledger: Ledger, statement: str
         "openings": "opening",
         "holders": "identity",
         "pledges": "window_from",
+        "leaks": "points",
     }
     for table, column in columns.items():
         sql = statement.format(table, table) if "REPLACE" in statement else statement.format(table, column, column)

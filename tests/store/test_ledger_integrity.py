@@ -11,6 +11,7 @@ from ledger_support import TIME, builder, registry, url_of
 
 from riskproof import encoding
 from riskproof.errors import StoreCorruptError
+from riskproof.proof.leakage import Event
 from riskproof.store import Finding, Ledger
 from riskproof.store.schema import APPEND_ONLY
 
@@ -18,7 +19,7 @@ from riskproof.store.schema import APPEND_ONLY
 @pytest.fixture
 def sound(path: Path) -> Path:
     """The file of a closed ledger: two registry versions, a model, two accounts with trades, attestations,
-    two holders one after the other and two exclusive windows end to end (attestations 4 and 5)."""
+    two holders one after the other and two exclusive windows end to end (attestations 4 and 5), two leaks."""
     with Ledger.open(url_of(path)) as ledger:
         ledger.put_registry(registry(4))
         ledger.put_registry(registry(6))
@@ -33,6 +34,8 @@ def sound(path: Path) -> Path:
                 ledger.set_holder(account, f"holder {number}", recorded_by="ops", recorded_at=TIME)
                 window = TIME + 100 * number, TIME + 100 * number + 100
                 ledger.append_attestation(account, f"x{number}", builder(f"{account} x{number}"), exclusive=window)
+            leaks = [Event(*(bytes([i]) * 32 for i in (1, 2, 3, n)), n) for n in (4, 5)]
+            ledger.charge_leaks(account, leaks, now=TIME, limit=10)
         assert ledger.verify_integrity() == []
     return path
 
@@ -131,6 +134,15 @@ MUTATIONS = {
         [("holders 2/2", "the stored holder is not what its digest names")],
     ),
     "holder_gone": ("DELETE FROM holders WHERE account = 1 AND number = 1", [("holders 1/2", "number 1 is missing")]),
+    "leak_cheaper": (
+        "UPDATE leaks SET points = points - 1 WHERE account = 1 AND number = 2",
+        [("leaks 1/2", "the stored leak is not what its digest names")],
+    ),
+    "leak_of_another_book": (
+        "UPDATE leaks SET book = zeroblob(32) WHERE account = 2 AND number = 1",
+        [("leaks 2/1", "the stored leak is not what its digest names")],
+    ),
+    "leak_gone": ("DELETE FROM leaks WHERE account = 1 AND number = 1", [("leaks 1/2", "number 1 is missing")]),
     "pledge_gone": ("DELETE FROM pledges WHERE account = 1 AND sequence = 5", [("attestations 1/5", CHANGED)]),
     "pledge_shortened": (
         "UPDATE pledges SET window_until = window_until - 50 WHERE account = 1 AND sequence = 4",
@@ -202,6 +214,15 @@ def test_a_changed_record_is_not_served(sound: Path, name: str) -> None:
             "attestation_bytes": lambda: ledger.attestation("alice", 2),
             "opening_bytes": lambda: ledger.opening("alice", 3),
             "model_damaged": lambda: ledger.model(ledger.list_models()[0][1]),
+            "leak_cheaper": (
+                "UPDATE leaks SET points = points - 1 WHERE account = 1 AND number = 2",
+                [("leaks 1/2", "the stored leak is not what its digest names")],
+            ),
+            "leak_of_another_book": (
+                "UPDATE leaks SET book = zeroblob(32) WHERE account = 2 AND number = 1",
+                [("leaks 2/1", "the stored leak is not what its digest names")],
+            ),
+            "leak_gone": ("DELETE FROM leaks WHERE account = 1 AND number = 1", [("leaks 1/2", "number 1 is missing")]),
             "pledge_gone": lambda: ledger.attestation("alice", 5),
             "holder_backdated": lambda: ledger.holder("bob"),
         }
