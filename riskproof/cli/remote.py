@@ -160,15 +160,15 @@ def trade(client: Client, account: str, trade_id: str, book_file: Path) -> None:
 @click.option("--account", required=True, help="Account id; the account is open.")
 @click.option(
     "--holder",
-    "identity",
+    "holder_identity",
     required=True,
     help="The holder as you verified it: a legal entity id, or the name by which every venue knows it.",
 )
 @reports_errors
 @_connected
-def holder(client: Client, account: str, identity: str) -> None:
+def holder(client: Client, account: str, holder_identity: str) -> None:
     """Record who holds an account: attestations with a holder bind the one recorded last. Operators."""
-    recorded = client.set_holder(account, identity)
+    recorded = client.set_holder(account, holder_identity)
     seen = ", recorded before" if recorded.replayed else ""
     click.echo(f"account {account}: holder {recorded.number}{seen}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -157,3 +158,83 @@ def test_margin_of_an_account() -> None:
     text = remote("margin", "account-holder-alice", "--account", "alice").stdout.splitlines()
     assert "account alice" in text[0]
     assert len({line.rfind(".") for line in text[2:]}) == 1  # decimal points below each other
+
+
+def holder_key(path: Path) -> str:
+    """A new holder's public key, as a file."""
+    riskproof("keys", "new", "--out", str(path / "holder"), "--venue", "alice")
+    public = path / "holder_public.json"
+    public.write_text(riskproof("keys", "public", str(path / "holder")).stdout)
+    return str(public)
+
+
+def test_a_holder_is_recorded_bound_and_pledged_once(tmp_path: Path) -> None:
+    att, opening, keys = (str(tmp_path / name) for name in ("att.json", "opening.json", "keys.json"))
+    key, now = holder_key(tmp_path), int(time.time())
+    asked = ("--account", "alice", "--audience", "lender", "--holder-key", key, "--out", att)
+    window = ("--exclusive-from", str(now - 60), "--exclusive-until", str(now + 3600))
+    said = remote("attest", "account-holder-alice", *asked, *window, code=1).stderr
+    assert "nobody is recorded as the holder of this account (expected SetHolder first)" in said
+    assert not Path(att).exists()
+    name = ("--account", "alice", "--holder", "5493001KJTIIGC8Y1R12")
+    assert remote("holder", "operator-ops", *name).stdout == "account alice: holder 1\n"
+    assert remote("holder", "operator-ops", *name).stdout == "account alice: holder 1, recorded before\n"
+    said = remote("holder", "account-holder-alice", *name, code=1).stderr
+    assert "role account-holder may not call this (expected operator)" in said
+    remote("attest", "account-holder-alice", *asked, *window, "--opening", opening)
+    Path(keys).write_text(remote("keys", "verifier-lender").stdout)
+    got = document(
+        riskproof(
+            "verify",
+            att,
+            "--keys",
+            keys,
+            "--audience",
+            "lender",
+            "--market",
+            "market.json",
+            "--opening",
+            opening,
+            "--json",
+        )
+    )
+    assert got["outcome"] == "valid"
+    assert json.loads(Path(opening).read_bytes())["identity"] == "5493001KJTIIGC8Y1R12"
+    other = str(tmp_path / "other.json")
+    said = remote("attest", "account-holder-alice", *asked[:-1], other, *window, code=1).stderr
+    assert f"is exclusive from {now - 60} until {now + 3600} (expected a window that does not overlap it)" in said
+    assert not Path(other).exists()
+    remote("attest", "account-holder-alice", *asked[:-1], other)
+    assert Path(other).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("--exclusive-from", "5"),
+            "--exclusive-from: half a window (expected --exclusive-from and --exclusive-until)",
+        ),
+        (
+            ("--exclusive-until", "5"),
+            "--exclusive-until: half a window (expected --exclusive-from and --exclusive-until)",
+        ),
+        (
+            ("--exclusive-from", "5", "--exclusive-until", "9"),
+            "--exclusive-from: only an attestation with a holder is exclusive (expected --holder-key too)",
+        ),
+        (("KEY", "--exclusive-from", "9", "--exclusive-until", "5"), "exclusive.until: window is empty or too long"),
+        (
+            ("KEY", "--audience", ""),
+            "--holder-key: a holder is bound towards an audience (expected --audience with it)",
+        ),
+        (("--holder-key", "market.json"), "market.json"),
+    ],
+)
+def test_bindings_that_make_no_sense(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    if options[0] == "KEY":
+        options = ("--holder-key", holder_key(tmp_path), *options[1:])
+    out = tmp_path / "att.json"
+    asked = ("--account", "alice", "--audience", "lender", "--out", str(out))
+    assert said in remote("attest", "account-holder-alice", *asked, *options, code=2).stderr
+    assert not out.exists()
