@@ -10,6 +10,7 @@ import base64
 import binascii
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from riskproof.reference.outcomes import Malformed
 Json = Any
 COLUMN_SIZES: Final = (256, 512, 1024, 2048)
 _MAX_SAFE: Final = 2**53 - 1
+_MAX_DEPTH: Final = 32  # of arrays and objects
 _MAX_TIME: Final = 253_402_300_799  # the last second of the year 9999
 
 _ATTESTATION = [
@@ -226,13 +228,22 @@ def _dump(node: Json) -> bytes:
 def _canonical(data: bytes, where: str) -> Json:
     """The document of which `data` are the canonical bytes (Malformed)."""
     try:
-        node = json.loads(data.decode("utf-8"), parse_int=_parse_int, parse_float=_no_number, parse_constant=_no_number)
+        text = data.decode("utf-8")
+        if _depth(text) > _MAX_DEPTH:
+            raise Malformed(f"{where}: nested too deeply")
+        node = json.loads(text, parse_int=_parse_int, parse_float=_no_number, parse_constant=_no_number)
         again = _dump(node)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, a lone surrogate, a fraction, too deep
+    except ValueError:  # not UTF-8, not JSON, a lone surrogate, a fraction
         raise Malformed(f"{where}: not JSON of integers and strings") from None
     if again != data:
         raise Malformed(f"{where}: not canonical JSON")
     return node
+
+
+def _depth(text: str) -> int:
+    """Greatest nesting, before the decoder recurses into it: py_ecc lifts the interpreter's limit, and the stack would overflow."""
+    outside = re.sub(r'"[^"]*"?', "", re.sub(r"\\.", "", text))
+    return max(itertools.accumulate((bracket in "[{") - (bracket in "]}") for bracket in outside), default=0)
 
 
 def _parse_int(text: str) -> int:
