@@ -4,7 +4,7 @@
     riskproof array (warm cache)      against   Python that imports numba
     riskproof array (first run)       the compiled kernels' cache is empty
 
-Uses the real crash-day chain of ../shared/market if it is there (1,858 instruments), else the generated market (834).
+Uses the real crash-day chain of ../shared/market if it is there (1,858 instruments), else the generated market (835).
 """
 
 from __future__ import annotations

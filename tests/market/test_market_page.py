@@ -28,6 +28,6 @@ def test_worked_example() -> None:
 def test_book_example() -> None:
     registry_document = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[0])
     registry = Registry.from_document(registry_document)
-    registry = registry.extended([Instrument("BTC", Kind.SPOT, "BTC", Payoff.LINEAR, 10**9)])
+    registry = registry.extended(Instrument(asset, Kind.SPOT, asset, Payoff.LINEAR, 10**9) for asset in ("BTC", "USD"))
     (book,) = re.findall(r"```\n(instrument,quantity\n.*?)```", PAGE, re.DOTALL)
-    assert parse_book(book.encode(), registry).positions == ((0, -1_200_000), (1, -3_250), (2, 12_500))
+    assert parse_book(book.encode(), registry).positions == ((0, -1_200_000), (1, -3_250), (2, 12_500), (3, 10**9))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +39,7 @@ MODEL = load_model("crypto-pm")
 MARKET = small_market()
 ARRAY = compute_array(MARKET, MODEL)
 HOLDABLE = holdable(MARKET)
-NAMES = [x.name for x in INSTRUMENTS]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def model(**collateral: object) -> RiskModel:
@@ -247,6 +249,26 @@ def test_books_that_cannot_be_valued_are_refused() -> None:
 
 def test_the_repr_is_silent() -> None:
     assert repr(equity(held(BTC=7))) == "StressedEquity(<48 scenarios>)"
+
+
+def test_the_sample_books_are_worth_and_lose_what_the_documentation_says() -> None:
+    """docs/market.md, "Sample market": in millions, to one decimal; the loss of both together is rounded up."""
+    text = " ".join((ROOT / "docs" / "market.md").read_text().split("## Sample market", 1)[1].split())
+    said = re.search(
+        r"would lose ([0-9.]+) million in a fall .* worth ([0-9.]+) million .* would lose ([0-9.]+) million in a rise .* "
+        r"worth ([0-9.]+) million\. The two together lose at most ([0-9.]+) million",
+        text,
+    )
+    assert said is not None
+    market = sample_market()
+    array = compute_array(market, MODEL)
+    books = [sample_book(name, market) for name in ("market-maker-a", "market-maker-b")]
+    a, b = (evaluate(market, MODEL, array, book, with_greeks=False) for book in books)
+    worth_a, worth_b = (stressed_equity(market, MODEL, array, book).equity for book in books)
+    net_loss = max(-x - y for x, y in zip(a.pnl, b.pnl, strict=True))
+    tenth = 10 ** (array.pnl_exponent + 5)
+    found = [round(x / tenth) for x in (a.worst_loss, worth_a, b.worst_loss, worth_b)] + [-(-net_loss // tenth)]
+    assert [f"{x // 10}.{x % 10}" for x in found] == list(said.groups())
 
 
 @pytest.mark.parametrize(
