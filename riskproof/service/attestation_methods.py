@@ -247,7 +247,7 @@ def _message(stored: StoredAttestation) -> pb.Attestation:
 def _request_digest(request: pb.CreateAttestationRequest) -> bytes:
     """Names what was asked for, so that a request id cannot be used for two things. Framed fields, not protobuf bytes.
 
-    What asks for no holder has no field of it, as in the first release, whose request ids are still in ledgers.
+    What asks for no holder has no field of it: the digests of such requests are in ledgers of version 1.
     """
     parts = [
         request.snapshot_digest,

@@ -355,7 +355,7 @@ def test_identities_are_not_in_the_log(live: Live, operator: Client, account: st
     assert LEI not in log
 
 
-def test_a_request_without_a_holder_has_the_digest_it_had_in_the_first_release() -> None:
+def test_a_request_without_a_holder_has_the_digest_it_always_had() -> None:
     request = pb.CreateAttestationRequest(
         account_id="alice",
         request_id="r",
