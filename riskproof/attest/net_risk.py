@@ -18,6 +18,7 @@ from riskproof import encoding
 from riskproof.attest.envelope import Envelope
 from riskproof.attest.holder import HolderBinding
 from riskproof.attest.keys import SigningKey
+from riskproof.attest.keyset import PublicKey
 from riskproof.attest.opening import Opening
 from riskproof.attest.payload import Attestation
 from riskproof.commit.columns import Blinding, column_basis
@@ -51,7 +52,7 @@ class Rule(enum.Enum):
     HOLDER = enum.auto()  # each binds a holder
     AUDIENCE = enum.auto()  # each is for the challenge's audience
     ACCOUNT = enum.auto()  # no account twice
-    KEY = enum.auto()  # one holder key
+    KEY = enum.auto()  # one holder key, and none of a venue
     NUMERAIRE = enum.auto()  # one numeraire, the challenge's
     SIZE = enum.auto()  # one column size
     SKEW = enum.auto()  # issued, and priced, at nearly the same time
@@ -102,6 +103,10 @@ def combination_violations(challenge: Challenge, attestations: Sequence[Attestat
         )
     require(Rule.ACCOUNT, len({h.tag for h in holders}) == count, "two attestations are of the same account")
     require(Rule.KEY, len({h.key for h in holders}) == 1, "the attestations bind different holder keys")
+    signers = {signer for a in attestations for signer in a.signers}
+    for holder in holders:
+        own = PublicKey(holder.key, "holder").key_id in signers
+        require(Rule.KEY, not own, "the holder's key is a venue's, which could consent in the holder's name")
     numeraires = sorted({a.numeraire for a in attestations} | ({challenge.numeraire} if challenge.numeraire else set()))
     require(Rule.NUMERAIRE, len(numeraires) == 1, "different numeraires: " + ", ".join(numeraires))
     sizes = sorted({a.columns.size for a in attestations})
@@ -124,6 +129,15 @@ def combination_violations(challenge: Challenge, attestations: Sequence[Attestat
                 f"the attestation of {a.venue!r} is not exclusive from {challenge.issued_at} until {challenge.expires_at}",
             )
     return found
+
+
+def check_combination(challenge: Challenge, attestations: Sequence[Attestation], holder_key: bytes) -> None:
+    """Raise ProofError unless the attestations may be netted and all bind `holder_key`."""
+    for violation in combination_violations(challenge, attestations):
+        raise ProofError(violation.reason, where="attestations", expected="attestations that the challenge allows")
+    bound = {a.holder.key for a in attestations if a.holder is not None}
+    if bound != {holder_key}:
+        raise ProofError("not the key that the attestations bind", where="holder key", expected=bound.pop().hex())
 
 
 def challenge_model(challenge: Challenge, given: RiskModel | None = None) -> RiskModel:
@@ -162,7 +176,15 @@ def build_statement(challenge: Challenge, attestations: Sequence[Attestation], c
         keys.add(a.holder.key)
         columns = tuple(CommittedColumn(j, c) for j, c in zip(a.columns.live, a.columns.commitments, strict=True))
         attested.append(
-            AttestedColumns(a.digest, a.registry_digest, a.snapshot_digest, a.holder.identity, a.holder.tag, columns)
+            AttestedColumns(
+                a.digest,
+                a.registry_digest,
+                a.snapshot_digest,
+                a.holder.identity,
+                a.holder.tag,
+                columns,
+                a.columns.points(),
+            )
         )
     (key,) = keys
     return Statement(
@@ -289,11 +311,7 @@ def prove_core(
         accounts.append(_account(given, scenarios, f"attestations[{i}]"))
     accounts.sort(key=lambda account: account.attestation.digest)
     attestations = [a.attestation for a in accounts]
-    for violation in combination_violations(parsed, attestations):
-        raise ProofError(violation.reason, where="attestations", expected="attestations that the challenge allows")
-    bound = {a.holder.key for a in attestations if a.holder is not None}
-    if bound != {holder_key}:
-        raise ProofError("not the key that the attestations bind", where="holder key", expected=bound.pop().hex())
+    check_combination(parsed, attestations, holder_key)
     compiled = compile_rows(parsed.statement, scenarios, [a.attested for a in accounts])
     check_slack_bits(compiled.bits(parsed.slack_bits), compiled.bits(None), allow_tight=allow_tight_bound)
     statement = build_statement(parsed, attestations, compiled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import secrets
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from riskproof import encoding, units
@@ -158,9 +158,19 @@ class Challenge:
     def from_bytes(cls, data: bytes, where: str = "challenge") -> Challenge:
         """Parse a challenge: canonical JSON and ranges (ProofError)."""
         try:
-            return _parse(encoding.parse_canonical(data, where), where)
+            challenge = _parse(encoding.parse_canonical(data, where), where)
         except (EncodingError, UnitError) as error:
             raise ProofError(error.what, where=error.where, expected=error.expected) from None
+        challenge.__dict__["digest"] = encoding.digest(
+            TAG_CHALLENGE, data
+        )  # canonical: these are the bytes of to_bytes
+        return challenge
+
+
+@lru_cache(maxsize=16)
+def _embedded(document: bytes, where: str) -> RiskModel:
+    """The model of a challenge: verifiers ask under the same one again and again, and reading it takes longer than the rest."""
+    return RiskModel.from_bytes(document, f"{where}.model.document")
 
 
 def _parse(node: Json, where: str) -> Challenge:
@@ -200,7 +210,7 @@ def _parse(node: Json, where: str) -> Challenge:
             ),
             encoding.string(model["name"], f"{where}.model.name", max_length=64),
             encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32),
-            RiskModel.from_document(model["document"], f"{where}.model.document") if "document" in model else None,
+            _embedded(encoding.canonical_json(model["document"]), where) if "document" in model else None,
             encoding.integer(m["max_skew_seconds"], f"{where}.max_skew_seconds"),
             m["exclusive"],
             encoding.string(m["numeraire"], f"{where}.numeraire", max_length=64) if "numeraire" in m else None,

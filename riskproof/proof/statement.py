@@ -50,6 +50,7 @@ class AttestedColumns:
         identity: 48 bytes, the Pedersen commitment to the holder's identity.
         tag: 32 bytes, the account's tag.
         columns: the live columns, number ascending.
+        points: their commitments as points, if the caller has read them already.
     """
 
     digest: bytes
@@ -58,6 +59,7 @@ class AttestedColumns:
     identity: bytes
     tag: bytes
     columns: tuple[CommittedColumn, ...]
+    points: tuple[G1Point, ...] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,10 +302,12 @@ class Statement:
     @cached_property
     def points(self) -> tuple[G1Point, ...]:
         """The column commitments as points (PointError names the one that is none)."""
-        return tuple(
-            parse_g1(column.commitment, f"attestations[{j}].columns[{column.number}]")
-            for j, column in self.column_list()
-        )
+        points: list[G1Point] = []
+        for j, attestation in enumerate(self.attestations):
+            points += attestation.points or [
+                parse_g1(c.commitment, f"attestations[{j}].columns[{c.number}]") for c in attestation.columns
+            ]
+        return tuple(points)
 
     def transcript(self, srs_digest: bytes) -> Transcript:
         """A transcript that has absorbed the whole statement."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from py_arkworks_bls12381 import GT
@@ -21,6 +22,7 @@ from riskproof.proof.statement import Statement
 from riskproof.proof.transcript import Transcript
 
 BATCH_BITS = 128
+_GENERATOR = b"[1]_1"  # its key among the terms
 
 
 class PairingInputs(NamedTuple):
@@ -29,6 +31,34 @@ class PairingInputs(NamedTuple):
     p0: G1Point
     p1: G1Point
     p2: G1Point
+
+
+@dataclass(frozen=True, eq=False)
+class PairingTerms:
+    """The inputs of a pairing as combinations not yet computed: F1 = sum f1 P, F2 = sum f2 P over (key, P, f1, f2).
+
+    Attributes:
+        terms: the key is the point's encoding, by which a batch finds the points that its proofs share.
+        opening: W. opening_key: its encoding.
+        z, turned: z and omega z.
+    """
+
+    terms: tuple[tuple[bytes, G1Point, int, int], ...]
+    opening: G1Point
+    opening_key: bytes
+    z: int
+    turned: int
+
+    def inputs(self) -> PairingInputs:
+        """P0 = -omega z F1 - z F2 - omega z^2 W, P1 = F1 + F2 + (z + omega z) W, P2 = -W."""
+        z, turned = self.z, self.turned
+        first = _combine([p for _, p, f1, _ in self.terms if f1], [f1 for _, _, f1, _ in self.terms if f1])
+        second = _combine([p for _, p, _, f2 in self.terms if f2], [f2 for _, _, _, f2 in self.terms if f2])
+        return PairingInputs(
+            _combine([first, second, self.opening], [-turned, -z, -turned * z]),
+            first + second + self.opening * _scalar(z + turned),
+            -self.opening,
+        )
 
 
 class _Reader:
@@ -43,15 +73,16 @@ class _Reader:
         self._transcript.absorb(label, data)
         return data
 
-    def point(self, label: str, where: str = "") -> G1Point:
-        return parse_g1(self._take(label, POINT_BYTES), f"proof.{label}{where}")
+    def point(self, label: str, where: str = "") -> tuple[bytes, G1Point]:
+        data = self._take(label, POINT_BYTES)
+        return data, parse_g1(data, f"proof.{label}{where}")
 
     def scalar(self, label: str, where: str = "") -> int:
         return BLS12_381_FR.from_bytes(self._take(label, SCALAR_BYTES), f"proof.{label}{where}")
 
 
-def pairing_inputs(setup: Setup, statement: Statement, proof: bytes) -> tuple[PairingInputs, Transcript]:
-    """Everything of a verification but the pairing, and the transcript after the proof.
+def pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[PairingTerms, Transcript]:
+    """Everything of a verification but the group operations, and the transcript after the proof.
 
     Raises:
         ProofError: another length than the statement's proofs have, a point that is none, a scalar that is not reduced.
@@ -63,12 +94,12 @@ def pairing_inputs(setup: Setup, statement: Statement, proof: bytes) -> tuple[Pa
             f"{len(proof)} bytes", where="proof", expected=f"{statement.proof_bytes} bytes for this statement"
         )
     try:
-        return _pairing_inputs(setup, statement, proof)
+        return _pairing_terms(setup, statement, proof)
     except CommitmentError as error:
         raise ProofError(error.what, where=error.where, expected=error.expected) from None
 
 
-def _pairing_inputs(setup: Setup, statement: Statement, proof: bytes) -> tuple[PairingInputs, Transcript]:
+def _pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[PairingTerms, Transcript]:
     n, m = statement.n, statement.bit_columns
     transcript = statement.transcript(setup.digest)
     read = _Reader(proof, transcript)
@@ -93,18 +124,15 @@ def _pairing_inputs(setup: Setup, statement: Statement, proof: bytes) -> tuple[P
         alphas, vs = alphas * alpha % ORDER, vs * v % ORDER
         constant += alphas * (value * value - value) - value * weight - vs * value
         factors.append(vs)
-    points = [*bits, *statement.points, *auxiliary, accumulator, quotient, setup.powers[0]]
     factors += evaluate_columns(public.positions, lagrange)
     factors += evaluate_columns(public.auxiliary, lagrange)
     factors += [ORDER - 1, 1 - pow(z, n, ORDER), constant]
-    first = _combine(points, factors)
-    second = _combine([accumulator, setup.powers[0]], [1, -sum_at_turned])
+    columns = [(c.commitment, p) for (_, c), p in zip(statement.column_list(), statement.points, strict=True)]
+    points = [*bits, *columns, *auxiliary, accumulator, quotient, (_GENERATOR, setup.powers[0])]
+    seconds = [*[0] * (len(points) - 3), 1, 0, -sum_at_turned]  # F2 = S - S(omega z)
+    terms = tuple((key, p, f1, f2) for (key, p), f1, f2 in zip(points, factors, seconds, strict=True))
     turned = z * field_domain(n).omega % ORDER
-    return PairingInputs(
-        _combine([first, second, opening], [-turned, -z, -turned * z]),
-        first + second + opening * _scalar(z + turned),
-        -opening,
-    ), transcript
+    return PairingTerms(terms, opening[1], opening[0], z, turned), transcript
 
 
 def check_pairing(setup: Setup, inputs: PairingInputs) -> bool:
@@ -112,11 +140,38 @@ def check_pairing(setup: Setup, inputs: PairingInputs) -> bool:
     return bool(GT.pairing_check(list(inputs), list(setup.g2)))
 
 
-def check_pairings(setup: Setup, inputs: Sequence[PairingInputs]) -> bool:
-    """Whether all products are one: one pairing check of their combination with random factors of 128 bits (error below 2^-127)."""
-    factors = [1 + secrets.randbits(BATCH_BITS) for _ in inputs]
-    combined = PairingInputs(*(_combine([i[part] for i in inputs], factors) for part in range(3)))
-    return check_pairing(setup, combined)
+def check_pairings(setup: Setup, batch: Sequence[PairingTerms]) -> bool:
+    """Whether all products are one: one pairing check of their combination with random factors g_k of 128 bits.
+
+    A wrong one passes with probability below 2^-127. The combination is two multi-scalar multiplications over all points at once;
+    those that proofs share (the columns of one attestation, the generator) are taken together.
+    """
+    p0, p1, p2 = _Sum(), _Sum(), _Sum()
+    for one in batch:
+        g = 1 + secrets.randbits(BATCH_BITS)
+        z, turned = one.z, one.turned
+        for key, point, f1, f2 in one.terms:
+            p0.add(key, point, -g * (turned * f1 + z * f2))
+            p1.add(key, point, g * (f1 + f2))
+        p0.add(one.opening_key, one.opening, -g * turned * z)
+        p1.add(one.opening_key, one.opening, g * (z + turned))
+        p2.add(one.opening_key, one.opening, -g)
+    return check_pairing(setup, PairingInputs(p0.point(), p1.point(), p2.point()))
+
+
+class _Sum:
+    """A combination of points, each named by its encoding."""
+
+    def __init__(self) -> None:
+        self._points: dict[bytes, G1Point] = {}
+        self._factors: dict[bytes, int] = {}
+
+    def add(self, key: bytes, point: G1Point, factor: int) -> None:
+        self._points[key] = point
+        self._factors[key] = self._factors.get(key, 0) + factor
+
+    def point(self) -> G1Point:
+        return _combine(list(self._points.values()), list(self._factors.values()))
 
 
 def verify(setup: Setup, statement: Statement, proof: bytes) -> tuple[bool, Transcript]:
@@ -125,8 +180,8 @@ def verify(setup: Setup, statement: Statement, proof: bytes) -> tuple[bool, Tran
     Raises:
         ProofError: the bytes are no proof at all (malformed).
     """
-    inputs, transcript = pairing_inputs(setup, statement, proof)
-    return check_pairing(setup, inputs), transcript
+    terms, transcript = pairing_terms(setup, statement, proof)
+    return check_pairing(setup, terms.inputs()), transcript
 
 
 def _scalar(value: int) -> Scalar:

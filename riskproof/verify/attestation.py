@@ -131,6 +131,37 @@ def check_statement(
     """Checks 1 to 9: what the venue said, and that it said it (CheckFailedError, AttestationError)."""
     envelope = Envelope.from_bytes(data)
     statement = Attestation.from_bytes(envelope.payload, "attestation.payload")
+    check_signed(
+        run,
+        envelope,
+        statement,
+        keys,
+        now=now,
+        audience=audience,
+        nonce=nonce,
+        venue=venue,
+        clock_tolerance=clock_tolerance,
+        max_snapshot_age=max_snapshot_age,
+        required_signatures=required_signatures,
+    )
+    return statement
+
+
+def check_signed(
+    run: Run,
+    envelope: Envelope,
+    statement: Attestation,
+    keys: KeySet,
+    *,
+    now: int,
+    audience: str | None,
+    nonce: str | None,
+    venue: str | None,
+    clock_tolerance: int,
+    max_snapshot_age: int | None,
+    required_signatures: int,
+) -> None:
+    """Checks 1 to 9 of an envelope whose payload is read (CheckFailedError)."""
     run.attestation = statement
     known = _check_signatures(run, envelope, statement, keys, required_signatures)
     usable = _check_keys(run, statement, known, required_signatures)
@@ -155,7 +186,6 @@ def check_statement(
     run.passed(Check.NONCE)
     _check_snapshot_age(run, statement, clock_tolerance, max_snapshot_age)
     _check_figures(run, statement.disclosed)
-    return statement
 
 
 def _note_retired(run: Run, statement: Attestation) -> None:

@@ -40,10 +40,10 @@ from riskproof.proof.rows import Compiled, compile_rows
 from riskproof.proof.setup import Setup, ceremony_setup
 from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
 from riskproof.proof.transcript import Transcript
-from riskproof.proof.verifier import PairingInputs, check_pairing, check_pairings, pairing_inputs
+from riskproof.proof.verifier import PairingTerms, check_pairing, check_pairings, pairing_terms
 from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.model import RiskModel
-from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_statement
+from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_signed
 from riskproof.verify.protocol import CheckFailedError, Run
 from riskproof.verify.verdict import Check, CheckResult, Outcome
 
@@ -111,12 +111,13 @@ class ProofVerdict:
 
 
 class MarketCache:
-    """Parsed markets, their risk arrays and compiled rows, each kept for the most recent few. Safe for threads.
+    """Attestations and markets as read, risk arrays and compiled rows: the most recent few of all. Safe for threads.
 
     A verifier that checks many proofs of one snapshot keeps one of these: reading and pricing a market takes longer than a proof.
+    Everything is kept under digests of the bytes it was made from, so nothing that one caller brings changes another's verdict.
     """
 
-    def __init__(self, size: int = 16) -> None:
+    def __init__(self, size: int = 64) -> None:
         self._size = size
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
@@ -129,13 +130,23 @@ class MarketCache:
         made = make()
         with self._lock:
             self._kept[key] = made
-            while len(self._kept) > 3 * self._size:
+            while len(self._kept) > self._size:
                 self._kept.popitem(last=False)
         return made
 
+    def attestation(self, data: bytes, where: str) -> tuple[Envelope, Attestation]:
+        """An attestation, read and not yet verified (AttestationError)."""
+
+        def read() -> tuple[Envelope, Attestation]:
+            envelope = Envelope.from_bytes(data, where)
+            return envelope, Attestation.from_bytes(envelope.payload, f"{where}.payload")
+
+        known: tuple[Envelope, Attestation] = self._get(("attestation", hashlib.sha256(data).digest()), read)
+        return known
+
     def market(self, data: bytes) -> Market:
         """The market of a file (MarketError, EncodingError)."""
-        market: Market = self._get(hashlib.sha256(data).digest(), lambda: Market.from_bytes(data))
+        market: Market = self._get(("market", hashlib.sha256(data).digest()), lambda: Market.from_bytes(data))
         return market
 
     def array(self, market: Market, model: RiskModel) -> RiskArray:
@@ -182,7 +193,7 @@ class _Prepared:
     model: RiskModel
     statement: Statement
     setup: Setup
-    inputs: PairingInputs = field(repr=False)
+    terms: PairingTerms = field(repr=False)
     transcript: Transcript = field(repr=False)
 
 
@@ -277,9 +288,9 @@ def _pair(prepared: Sequence[_Prepared]) -> list[bool]:
     for p in prepared:
         groups.setdefault(p.setup.n, []).append(p)
     together = {
-        n: len(group) > 1 and check_pairings(group[0].setup, [p.inputs for p in group]) for n, group in groups.items()
+        n: len(group) > 1 and check_pairings(group[0].setup, [p.terms for p in group]) for n, group in groups.items()
     }
-    return [together[p.setup.n] or check_pairing(p.setup, p.inputs) for p in prepared]
+    return [together[p.setup.n] or check_pairing(p.setup, p.terms.inputs()) for p in prepared]
 
 
 def _verdict(run: Run, checks: Callable[[Run], None], prepared: _Prepared | None = None) -> ProofVerdict:
@@ -326,7 +337,7 @@ def _prepare(
     )
     run.passed(Check.PROOF_TIME)
     attestations, markets = _check_attestations(
-        run, case, keys, document, now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age
+        run, case, keys, document, cache, now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age
     )
     _check_combination(run, challenge, attestations)
     parsed_markets = [
@@ -342,8 +353,8 @@ def _prepare(
         raise CheckFailedError(Check.PROOF_ROWS, f"the rows cannot be computed: {error}") from None
     run.passed(Check.PROOF_ROWS)
     setup = ceremony_setup(statement.n)
-    inputs, transcript = pairing_inputs(setup, statement, document.proof)
-    return _Prepared(document, challenge, attestations, model, statement, setup, inputs, transcript)
+    terms, transcript = pairing_terms(setup, statement, document.proof)
+    return _Prepared(document, challenge, attestations, model, statement, setup, terms, transcript)
 
 
 def _check_attestations(
@@ -351,6 +362,7 @@ def _check_attestations(
     case: ProofCase,
     keys: list[KeySet],
     document: ProofDocument,
+    cache: MarketCache,
     *,
     now: int,
     clock_tolerance: int,
@@ -362,12 +374,12 @@ def _check_attestations(
             f"{len(case.attestations)} attestations", where="attestations", expected=f"at most {MAX_ATTESTATIONS}"
         )
     read = [
-        (Attestation.from_bytes(Envelope.from_bytes(data).payload, f"attestations[{i}].payload"), data, trusted, market)
+        (*cache.attestation(data, f"attestations[{i}]"), trusted, market)
         for i, (data, trusted, market) in enumerate(zip(case.attestations, keys, case.markets, strict=True))
     ]
-    read.sort(key=lambda item: item[0].digest)
+    read.sort(key=lambda item: item[1].digest)
     # check 42
-    given = tuple(item[0].digest for item in read)
+    given = tuple(item[1].digest for item in read)
     run.require(
         Check.PROOF_ATTESTATIONS,
         given == document.attestation_digests,
@@ -378,13 +390,16 @@ def _check_attestations(
     )
     run.passed(Check.PROOF_ATTESTATIONS)
     # check 43
-    for attestation, data, trusted, _ in read:
+    for envelope, attestation, trusted, _ in read:
         nested = Run()
 
-        def checks(nested: Run, data: bytes = data, trusted: KeySet = trusted, a: Attestation = attestation) -> None:
-            check_statement(
+        def checks(
+            nested: Run, e: Envelope = envelope, trusted: KeySet = trusted, a: Attestation = attestation
+        ) -> None:
+            check_signed(
                 nested,
-                data,
+                e,
+                a,
                 trusted,
                 now=now,
                 audience=a.audience,  # check 45 compares it with the challenge's
@@ -403,7 +418,7 @@ def _check_attestations(
         )
         run.notes += [f"{attestation.venue}: {note}" for note in verdict.notes]
     run.passed(Check.PROOF_ATTESTATION_VALID)
-    return tuple(item[0] for item in read), [item[3] for item in read]
+    return tuple(item[1] for item in read), [item[3] for item in read]
 
 
 def _check_combination(run: Run, challenge: Challenge, attestations: Sequence[Attestation]) -> None:

@@ -285,14 +285,16 @@ class TestBatch:
         """Two wrong proofs whose pairing products are inverse to each other pass a product without random factors."""
         from riskproof.commit.points import G1Point
         from riskproof.proof.setup import ceremony_setup
-        from riskproof.proof.verifier import PairingInputs, check_pairing, check_pairings
+        from riskproof.proof.verifier import PairingInputs, PairingTerms, check_pairing, check_pairings
 
         setup = ceremony_setup(256)
         g, zero = setup.powers[0], G1Point.identity()
-        one, minus = PairingInputs(g, zero, zero), PairingInputs(-g, zero, zero)
-        assert check_pairing(setup, PairingInputs(one.p0 + minus.p0, zero, zero))
+        one, minus, nothing = (PairingTerms(((b"g", g, f, 0),), zero, b"w", 3, 5) for f in (1, -1, 0))
+        total = PairingInputs(*(a + b for a, b in zip(one.inputs(), minus.inputs(), strict=True)))
+        assert check_pairing(setup, total)
+        assert not check_pairing(setup, one.inputs())
         assert not check_pairings(setup, [one, minus])
-        assert check_pairings(setup, [PairingInputs(zero, zero, zero)] * 2)
+        assert check_pairings(setup, [nothing, nothing])
 
     def test_counts_that_do_not_pair(self, short: Account) -> None:
         asked = challenge(10**13)
