@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from riskproof import units
 from riskproof.errors import ProofError
 from riskproof.market.marketfile import Market
+from riskproof.market.registry import Registry
 from riskproof.proof.challenge import StatementKind
 from riskproof.proof.statement import MAX_BITS, MAX_CELLS, MAX_ROWS, Coefficients, Rows
 from riskproof.risk.arrays import RiskArray
@@ -66,22 +67,30 @@ class Compiled:
 
     def bits(self, stated: int | None) -> int:
         """b: what the challenge states, or what the exponent needs (ProofError above 128)."""
-        if stated is not None:
-            return stated
-        extra = max(0, self.exponent - _DEFAULT_EXPONENT)
-        needed: int = (10**extra - 1).bit_length()
-        bits = DEFAULT_BITS + -(-needed // 8) * 8
-        if bits > MAX_BITS:
-            raise ProofError(
-                f"amounts with {self.exponent} decimals need slacks of {bits} bits",
-                where="slack_bits",
-                expected=f"at most {MAX_BITS}: registries with smaller exponents",
-            )
-        return bits
+        return usual_bits(self.exponent) if stated is None else stated
 
     def auxiliary(self, lots: Int64) -> tuple[int, ...]:
         """The least auxiliary values that satisfy their rows: the haircuts on what is held."""
         return tuple(max(0, charge * int(lots[place])) for place, charge in self.charges)
+
+
+def usual_bits(exponent: int) -> int:
+    """b for rows in 10^-exponent of the numeraire, if the challenge does not state it (ProofError above 128)."""
+    extra = max(0, exponent - _DEFAULT_EXPONENT)
+    needed: int = (10**extra - 1).bit_length()
+    bits = DEFAULT_BITS + -(-needed // 8) * 8
+    if bits > MAX_BITS:
+        raise ProofError(
+            f"amounts with {exponent} decimals need slacks of {bits} bits",
+            where="slack_bits",
+            expected=f"at most {MAX_BITS}: registries with smaller exponents",
+        )
+    return bits
+
+
+def rows_exponent(registries: Iterable[Registry]) -> int:
+    """E: the decimals of the rows over these registries."""
+    return max((units.MICROS_EXPONENT, *(r.money_exponent + r.quantity_exponent for r in registries)))
 
 
 def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[AttestedMarket]) -> Compiled:
@@ -102,7 +111,7 @@ def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[Attes
         ):
             if one != two:
                 raise ProofError(f"{what} {two}", where=f"attestations[{j}]", expected=f"{one}, as in the first one")
-    exponent = max(units.MICROS_EXPONENT, *(a.array.pnl_exponent for a in attested))
+    exponent = rows_exponent(a.market.registry for a in attested)
     held = [
         [(i, amount) for i, amount in haircuts(a.market, model, a.array) if i // n in a.live]
         for a in (attested if kind is StatementKind.SOLVENCY else ())
