@@ -31,6 +31,13 @@ COMMANDS: Final = {
     "keys": ("riskproof.cli.keys", "keys", "Make signing keys, print public keys."),
     "attest": ("riskproof.cli.attest", "attest", "Sign an attestation of a book's net risk exposure."),
     "verify": ("riskproof.cli.verify", "verify", "Verify an attestation or a disclosure."),
+    "challenge": ("riskproof.cli.challenge", "challenge", "Ask account holders to bound their net risk."),
+    "prove": ("riskproof.cli.prove", "prove", "Answer a challenge; the books stay hidden."),
+    "verify-proof": (
+        "riskproof.cli.verify_proof",
+        "verify_proof",
+        "Verify a proof of net risk over accounts and venues.",
+    ),
     "disclose": ("riskproof.cli.attest", "disclose", "Open single positions of an attestation."),
     "certificates": ("riskproof.cli.serve", "certificates", "Make a private certificate authority for mutual TLS."),
     "remote": ("riskproof.cli.remote", "remote", "Call a venue's service."),

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from riskproof.encoding import Json
-from riskproof.errors import InputError, RiskproofError
+from riskproof.errors import FalseStatementError, InputError, LeakBudgetError, RiskproofError
 
 EXIT_REFUSED = 1
 EXIT_BAD_INPUT = 2
@@ -38,9 +38,16 @@ def reports_errors(function: F) -> F:
                 emit_json({"error": error_document(error)})
             else:
                 click.echo(f"riskproof: {error}", err=True)
-            sys.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_REFUSED)
+            sys.exit(_status(error))
 
     return wrapper  # type: ignore[return-value]
+
+
+def _status(error: RiskproofError) -> int:
+    """Refused, or bad input. A proof that cannot or should not be made is refused: nothing is wrong with what was given."""
+    if isinstance(error, (FalseStatementError, LeakBudgetError)):
+        return EXIT_REFUSED
+    return EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_REFUSED
 
 
 def error_document(error: RiskproofError) -> dict[str, Json]:

@@ -30,10 +30,12 @@ def resolve_model(name: str) -> RiskModel:
     """A shipped model by name, or a model file by path."""
     from riskproof.risk.model import RiskModel, load_model
 
-    path = Path(name)
-    if path.suffix == ".json" or path.exists():
-        return RiskModel.from_bytes(read_bytes(path), str(path))
-    return load_model(name)
+    return RiskModel.from_bytes(read_bytes(name), name) if is_model_file(name) else load_model(name)
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a model is given as a file rather than by its name."""
+    return Path(name).suffix == ".json" or Path(name).exists()
 
 
 @click.command()

@@ -18,6 +18,7 @@ from riskproof.units import format_time
 if TYPE_CHECKING:
     from riskproof.attest.payload import Attestation
     from riskproof.verify import Verdict
+    from riskproof.verify.net_risk import ProofVerdict
 
 EXIT = {"valid": 0, "invalid": 1, "malformed": 2}
 
@@ -132,11 +133,15 @@ def verdict_text(verdict: Verdict) -> str:
         f"  proved: the committed book holds {p.quantity} {p.instrument.name} ({p.lots} lots, registry index {p.index})"
         for p in verdict.positions
     ]
-    lines += [f"  [{check.number:>2}] {check.name}" for check in verdict.checks]
+    return "\n".join(lines + check_lines(verdict))
+
+
+def check_lines(verdict: Verdict | ProofVerdict) -> list[str]:
+    """What was checked, what failed, what was not checked."""
+    lines = [f"  [{check.number:>2}] {check.name}" for check in verdict.checks]
     if verdict.failed_check is not None:
         lines.append(f"  [{verdict.failed_check:>2}] FAILED: {verdict.check}")
-    lines += [f"  note: {note}" for note in verdict.notes]
-    return "\n".join(lines)
+    return lines + [f"  note: {note}" for note in verdict.notes]
 
 
 def statement_lines(statement: Attestation) -> list[str]:

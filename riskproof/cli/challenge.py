@@ -1,0 +1,154 @@
+"""`riskproof challenge`: what a verifier asks of account holders."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from riskproof.cli.files import write_bytes
+from riskproof.cli.market import FILE
+from riskproof.cli.output import money, reports_errors
+from riskproof.cli.risk import MODEL, is_model_file, resolve_model
+from riskproof.errors import ModelError, ProofError
+from riskproof.units import MICROS_EXPONENT, format_time, parse_decimal
+
+if TYPE_CHECKING:
+    from riskproof.proof.challenge import Challenge
+
+DEFAULT_TTL = 3600
+DEFAULT_MAX_SKEW = 60
+
+# Which option is to blame for which member.
+_OPTIONS = {
+    "audience": "--audience",
+    "issued_at": "--at",
+    "expires_at": "--ttl",
+    "bound": "--bound",
+    "max_skew_seconds": "--max-skew",
+    "numeraire": "--numeraire",
+    "slack_bits": "--slack-bits",
+}
+
+
+@click.command()
+@click.option("--audience", required=True, help="Who you are; the attestations and the proof are for nobody else.")
+@MODEL
+@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 125000.00.")
+@click.option(
+    "--statement",
+    type=click.Choice(["loss", "solvency"]),
+    default="loss",
+    show_default=True,
+    help="loss: the net loss is at most the bound; solvency: stressed equity is at least minus the bound [default: 0].",
+)
+@click.option(
+    "--max-skew",
+    type=int,
+    default=DEFAULT_MAX_SKEW,
+    show_default=True,
+    help="Most seconds between the attestations' times of issue, and between their snapshots' times.",
+)
+@click.option("--ttl", type=int, default=DEFAULT_TTL, show_default=True, help="Seconds in which it has to be answered.")
+@click.option("--exclusive", is_flag=True, help="Demand attestations that are exclusive for the challenge's life.")
+@click.option("--numeraire", help="Currency of the bound [default: that of the attestations].")
+@click.option(
+    "--slack-bits", type=int, help="Bits of a slack, a multiple of 8 [default: what the registries' exponents need]."
+)
+@click.option("--embed-model", is_flag=True, help="Carry a shipped model whole, too; a model file always is.")
+@click.option("--at", type=int, help="Time of issue, seconds since the epoch [default: the clock].")
+@click.option("--out", required=True, type=FILE, help="Challenge to write; for the holder, and kept to verify with.")
+@reports_errors
+def challenge(
+    audience: str,
+    model_name: str,
+    bound: str | None,
+    statement: str,
+    max_skew: int,
+    ttl: int,
+    exclusive: bool,
+    numeraire: str | None,
+    slack_bits: int | None,
+    embed_model: bool,
+    at: int | None,
+    out: Path,
+) -> None:
+    """Ask account holders to prove something of their net risk, over all accounts that they show, under your scenarios.
+
+    A challenge is fresh: it holds 32 random bytes, and a proof answers this one only. It carries a model file whole; a model that
+    ships is named by its digest.
+
+    \b
+    riskproof challenge --audience lender --model crypto-pm --bound 1000000 --out challenge.json
+    riskproof challenge --audience lender --model own.json --statement solvency --exclusive --out challenge.json
+    """
+    from riskproof.proof.challenge import Challenge, StatementKind
+    from riskproof.proof.leakage import check_bound
+
+    kind = StatementKind(statement)
+    micros = _bound(bound, needed=kind is StatementKind.LOSS)
+    model = resolve_model(model_name)
+    if kind is StatementKind.SOLVENCY and model.collateral is None:
+        raise ModelError(
+            f"{model.name} does not say what collateral is worth", where="--model", expected="a model with haircuts"
+        )
+    try:
+        made = Challenge.new(
+            audience=audience,
+            bound_micros=micros,
+            model=model,
+            now=int(time.time()) if at is None else at,
+            statement=kind,
+            ttl=ttl,
+            max_skew_seconds=max_skew,
+            exclusive=exclusive,
+            numeraire=numeraire,
+            slack_bits=slack_bits,
+            embed_model=embed_model or is_model_file(model_name),
+        )
+        Challenge.from_bytes(made.to_bytes(), "")
+    except ProofError as error:
+        member = error.where.removeprefix(".")
+        raise ProofError(error.what, where=_OPTIONS.get(member, error.where), expected=error.expected) from None
+    write_bytes(out, made.to_bytes())
+    click.echo(f"{out}: challenge {made.digest.hex()}\n{asked_text(made, len(model.scenarios))}", err=True)
+    try:
+        check_bound(micros)
+    except ProofError as error:
+        click.echo(f"note: provers will refuse this bound: {error}", err=True)
+
+
+def _bound(text: str | None, *, needed: bool) -> int:
+    """The bound in micros (UnitError, ProofError)."""
+    if text is None:
+        if needed:
+            raise ProofError("no bound", where="--bound", expected="an amount such as 125000.00")
+        return 0
+    micros = parse_decimal(text, MICROS_EXPONENT, "--bound")
+    if micros < 0:
+        raise ProofError(f"{text} is negative", where="--bound", expected="0 or more")
+    return micros
+
+
+def asked_text(asked: Challenge, scenarios: int) -> str:
+    """What a challenge asks, in words, under a model of that many scenarios."""
+    from riskproof.proof.challenge import StatementKind
+
+    bound = f"{money(asked.bound_micros)} {asked.numeraire or 'of the numeraire'}"
+    if asked.statement is StatementKind.LOSS:
+        claim = f"that your net loss over the accounts you show is at most {bound}"
+    elif asked.bound_micros:
+        claim = f"that your equity over the accounts you show, after haircuts and net loss, is at least -{bound}"
+    else:
+        claim = "that your equity over the accounts you show, after haircuts and net loss, is not negative"
+    lines = [
+        f"{asked.audience} asks: prove {claim},",
+        f"in each of the {scenarios} scenarios of {asked.model_name} ({'carried' if asked.model else 'named by its digest'}),",
+        f"before {format_time(asked.expires_at)}, with attestations issued, and priced, at most {asked.max_skew_seconds} s apart",
+    ]
+    if asked.exclusive:
+        start, until = format_time(asked.issued_at), format_time(asked.expires_at)
+        lines.append(f"and exclusive from {start} until {until}")
+    return "\n  ".join(lines)
