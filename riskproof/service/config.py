@@ -130,7 +130,9 @@ class ProvingConfig:
         per_caller: jobs that one caller may have waiting and running.
         deadline_seconds: how long a job may wait and run altogether; a call's own deadline holds as well.
         niceness: how far below the server in priority, so that attestations go first.
+        memory_mib: address space of a process, MiB; a job that needs more is refused.
         allow_tight_bound: prove bounds off the coarse grid; they tell the verifier far more about a book.
+        leak_points: what the answers about one account may tell one audience, in 30 days (docs/threat-model.md).
     """
 
     workers: int = _bounded(2, 0, 256)
@@ -138,7 +140,9 @@ class ProvingConfig:
     per_caller: int = _bounded(8, 1, 4096)
     deadline_seconds: int = _bounded(30, 1, 3_600)
     niceness: int = _bounded(10, 0, 19)
+    memory_mib: int = _bounded(4096, 1024, 1 << 20)
     allow_tight_bound: bool = False
+    leak_points: int = _bounded(64, 0, 1_000_000)
 
 
 @dataclass(frozen=True)

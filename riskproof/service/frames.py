@@ -28,6 +28,7 @@ class Kind(enum.IntEnum):
     REFUSED = 6  # code, what, where, expected of one of our errors
     BUG = 7  # the class of another exception and where it was raised, without its message
     STOPPED = 8  # the job looked, and gave up
+    EXHAUSTED = 9  # as REFUSED, for want of memory: the worker ends after it
 
 
 Frame = tuple[Kind, int, list[bytes]]

@@ -60,8 +60,11 @@ class _Worker:
         self._send(Kind.READY, 0, ())
         while True:
             number, (name, *arguments) = self._jobs.get()
-            self._send(*self._answer(jobs, number, name.decode(), arguments))
-            del arguments  # secret: not kept until the next job comes
+            answer = self._answer(jobs, number, name.decode(), arguments)
+            self._send(*answer)
+            if answer[0] is Kind.EXHAUSTED:
+                os._exit(1)  # what is kept of earlier jobs may be what takes the memory
+            del arguments, answer  # secret: not kept until the next job comes
 
     def _answer(
         self, jobs: dict[str, Job], number: int, name: str, arguments: list[bytes]
@@ -77,6 +80,9 @@ class _Worker:
             return Kind.STOPPED, number, ()
         except RiskproofError as error:
             return Kind.REFUSED, number, [t.encode() for t in (error.code, error.what, error.where, error.expected)]
+        except MemoryError:
+            what = ("CAPACITY", "this takes more memory than a worker has", name, "fewer scenarios or instruments")
+            return Kind.EXHAUSTED, number, [text.encode() for text in what]
         except Exception as error:
             return Kind.BUG, number, (_place(error).encode(),)
 
@@ -98,11 +104,15 @@ def _place(error: Exception) -> str:
     return f"{type(error).__name__} at {places}"
 
 
-def main(descriptor: int, module: str, niceness: int) -> None:
-    """Serve the socket with this file descriptor. niceness: how far below the server in priority."""
+def main(descriptor: int, module: str, niceness: int, memory_mib: int) -> None:
+    """Serve the socket with this file descriptor.
+
+    niceness: how far below the server in priority. memory_mib: address space, MiB.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mib << 20, memory_mib << 20))
     os.nice(niceness)
     worker = _Worker(socket.socket(fileno=descriptor))
     threading.Thread(target=worker.listen, daemon=True).start()

@@ -44,9 +44,7 @@ MAX_PAUSE_SECONDS: Final = 30.0  # between two attempts to start a worker that d
 
 Report = Callable[[str, int], None]  # stage, permille
 
-_BOOT: Final = (
-    "import sys; from riskproof.service.worker import main; main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))"
-)
+_BOOT: Final = "import sys; from riskproof.service.worker import main; main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))"
 
 
 @dataclass(eq=False)
@@ -71,11 +69,13 @@ class WorkerPool:
         queue: int,
         per_caller: int,
         niceness: int,
+        memory_mib: int,
         log: Logger,
         metrics: Metrics,
     ) -> None:
         """Nothing is started before `start`."""
-        self._module, self._workers, self._niceness = module, workers, niceness
+        self._workers = workers
+        self._command = (module, str(niceness), str(memory_mib))
         self._limit, self._per_caller = queue, per_caller
         self._log, self._metrics = log, metrics
         self._queue: deque[_Job] = deque()
@@ -213,7 +213,7 @@ class WorkerPool:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = _start(theirs.fileno(), self._module, self._niceness)
+                process = _start(theirs.fileno(), self._command)
             except OSError:
                 ours.close()
                 raise
@@ -309,7 +309,8 @@ class _Worker(asyncio.Protocol):
             job.future.set_exception(answer)
         else:
             job.future.set_result(answer)
-        self._pool.is_idle(self)
+        if kind is not Kind.EXHAUSTED:
+            self._pool.is_idle(self)
 
     def send(self, kind: Kind, number: int, parts: Sequence[bytes] = ()) -> None:
         """Send a frame; to a process that has gone, nothing: its end is about to be noticed."""
@@ -348,7 +349,7 @@ def _answer(kind: Kind, parts: list[bytes]) -> list[bytes] | Exception:
     """What a worker's last frame on a job says."""
     if kind is Kind.RESULT:
         return parts
-    if kind is Kind.REFUSED:
+    if kind in (Kind.REFUSED, Kind.EXHAUSTED):
         code, what, where, expected = (part.decode() for part in parts)
         if code in BY_CODE:
             return BY_CODE[code](what, where=where, expected=expected)
@@ -360,12 +361,16 @@ def _fail(job: _Job, error: Exception) -> None:
         job.future.set_exception(error)
 
 
-def _start(descriptor: int, module: str, niceness: int) -> subprocess.Popen[bytes]:
+def _start(descriptor: int, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
     """A process that serves the socket with this descriptor. Nobody but `_ended` waits for it, so its id stays its own."""
     nothing = subprocess.DEVNULL
-    command = [sys.executable, "-P", "-c", _BOOT, str(descriptor), module, str(niceness)]
     return subprocess.Popen(
-        command, stdin=nothing, stdout=nothing, stderr=nothing, pass_fds=(descriptor,), env=_environment()
+        [sys.executable, "-P", "-c", _BOOT, str(descriptor), *command],
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        pass_fds=(descriptor,),
+        env=_environment(),
     )
 
 

@@ -62,6 +62,7 @@ async def rig(
         queue=queue,
         per_caller=per_caller,
         niceness=5,
+        memory_mib=1024,
         log=make_logger("debug", log),
         metrics=metrics,
     )
@@ -133,6 +134,17 @@ async def test_other_exceptions_say_where_and_not_what() -> None:
             await r.run("no such job")
         assert await r.run("echo", b"x") == [b"x"]
         assert r.restarts() == 0
+
+
+async def test_a_job_that_needs_too_much_memory_is_refused_and_its_worker_replaced() -> None:
+    async with rig() as r:
+        (before,) = await r.pids(1)
+        with pytest.raises(CapacityError, match="more memory than a worker has") as refused:
+            await r.run("hoard")
+        assert refused.value.where == "hoard"
+        assert await r.run("echo", b"x") == [b"x"]
+        (after,) = await r.pids(1)
+        assert after != before
 
 
 async def test_what_a_job_prints_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:

@@ -79,8 +79,12 @@ def trip(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
     raise ValueError(SECRET)
 
 
+def hoard(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
+    return [bytes(2 << 30)]
+
+
 def warm_up() -> None:
     """Nothing to do."""
 
 
-JOBS = {f.__name__: f for f in (echo, whoami, stages, patient, deaf, nap, die, leave, talk, refuse, trip)}
+JOBS = {f.__name__: f for f in (echo, whoami, stages, patient, deaf, nap, die, leave, talk, refuse, trip, hoard)}
