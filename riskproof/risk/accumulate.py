@@ -2,17 +2,19 @@
 
 Two loops over int64 that cannot wrap, because every account is first proved to fit:
 
-    fast    sum_i |q_i| <= limit = floor((2^63 - 2) / max_i (max_s |A[s, i]| + b_i)): every partial sum of every scenario, the
-            buffer sum_i |q_i| b_i, and worst loss plus buffer fit int64
+    fast    sum_i |q_i| w_i <= limit = floor((2^63 - 2) / g), for the bounds B_i = max_s |A[s, i]| + b_i in weights of 10 bits:
+            g = ceil(max_i B_i / 2^10), w_i = ceil(B_i / g), and |q_i| < 2^50. Then sum_i |q_i| B_i <= 2^63 - 2: every partial sum
+            of every scenario, the buffer sum_i |q_i| b_i, and worst loss plus buffer fit int64
     wide    sum_i (ceil(|q_i| / 2) + 2) <= 2^62 - 8: products are split at 2^32 and 2^64, and the sums of their high words fit int64
 
 The few accounts that neither bound covers (more than 2^63 lots held in all) are left to plain Python integers. Values are int64,
 and with the JIT off plain integers. riskproof.risk.margin has the literal twin.
 
 Shapes: pointers [A + 1], indices and lots [nnz] (account a holds lots[k] of indices[k] for pointers[a] <= k < pointers[a + 1]),
-rows [I, S], charges [I] = b_i, or -1 for what cannot be held; indices lie in [0, I). Outputs [A]: kinds; worst, the first scenario
-of least P&L; pnl [2, A], that P&L as 2^64 * pnl[0] + (pnl[1] modulo 2^64); buffers, sum_i |q_i| b_i (FAST only); and on request
-table [2, A, S], every L[s] in the same two words (of FAST accounts the low one only: the high one is its sign).
+rows [I, S], weights [I] = w_i, charges [I] = b_i, or -1 for what cannot be held; indices lie in [0, I). Outputs [A]: kinds; worst,
+the first scenario of least P&L; pnl [2, A], that P&L as 2^64 * pnl[0] + (pnl[1] modulo 2^64); buffers, sum_i |q_i| b_i (FAST
+only); and on request table [2, A, S], every L[s] in the same two words (of FAST accounts the low one only: the high one is its
+sign).
 """
 
 from __future__ import annotations
@@ -30,9 +32,18 @@ FAST: Final = 0
 WIDE: Final = 1
 BEYOND: Final = 2
 
-LIMIT_MAX: Final = 1 << 60  # so that four more lots of less than 2^60 each cannot wrap the running sum
+WEIGHT_BITS: Final = 10
+LIMIT_MAX: Final = 1 << 60  # so that four more products of less than 2^60 each cannot wrap the running sum
+_LOT_BITS = 60 - WEIGHT_BITS
 _WIDE_LIMIT = (1 << 62) - 8  # and one more position added to it does not wrap
 _MASK32 = (1 << 32) - 1
+
+
+def fast_weights(bounds: Any) -> tuple[Any, int]:
+    """weights [I] int16 and limit of `worst_fast` for bounds [I] int64, not negative (RiskArray.bounds)."""
+    unit = max(1, -(-int(bounds.max(initial=0)) >> WEIGHT_BITS))
+    weights = bounds // unit + (bounds % unit > 0)
+    return weights.astype(np.int16), min(((1 << 63) - 2) // unit, LIMIT_MAX)
 
 
 @jit  # type: ignore[untyped-decorator]
@@ -44,6 +55,7 @@ def worst_fast(
     lots: Any,
     rows: Any,
     charges: Any,
+    weights: Any,
     limit: int,
     kinds: Any,
     worst: Any,
@@ -68,8 +80,8 @@ def worst_fast(
             i0, i1, i2, i3 = int(indices[k]), int(indices[k + 1]), int(indices[k + 2]), int(indices[k + 3])
             q0, q1, q2, q3 = int(lots[k]), int(lots[k + 1]), int(lots[k + 2]), int(lots[k + 3])
             m0, m1, m2, m3 = abs(q0), abs(q1), abs(q2), abs(q3)
-            total += m0 + m1 + m2 + m3
-            if ((m0 | m1 | m2 | m3) >> 60) != 0 or total > limit:
+            total += m0 * int(weights[i0]) + m1 * int(weights[i1]) + m2 * int(weights[i2]) + m3 * int(weights[i3])
+            if ((m0 | m1 | m2 | m3) >> _LOT_BITS) != 0 or total > limit:
                 kind = WIDE
                 break
             b0, b1, b2, b3 = int(charges[i0]), int(charges[i1]), int(charges[i2]), int(charges[i3])
@@ -83,8 +95,8 @@ def worst_fast(
             k += 4
         while k < stop and kind == FAST:
             i, q = int(indices[k]), int(lots[k])
-            total += abs(q)
-            if (abs(q) >> 60) != 0 or total > limit:
+            total += abs(q) * int(weights[i])
+            if (abs(q) >> _LOT_BITS) != 0 or total > limit:
                 kind = WIDE
                 break
             buffer += abs(q) * int(charges[i])

@@ -121,10 +121,10 @@ def evaluate_batch(
     pnl = np.zeros((2, accounts), dtype=np.int64)
     table = np.empty((2, accounts, array.rows.shape[1]), dtype=np.int64) if with_arrays else None
     charges = np.where(array.status == UNPRICED, -1, array.buffer)
-    limit = min((units.INT64_MAX - 1) // max(1, int(array.bounds.max(initial=0))), accumulate.LIMIT_MAX)
+    fast = accumulate.fast_weights(array.bounds)
 
     def run(begin: int, end: int) -> int:
-        wrong = accumulate.worst_fast(begin, end, *books, array.rows, charges, limit, kinds, worst, pnl, buffers, table)
+        wrong = accumulate.worst_fast(begin, end, *books, array.rows, charges, *fast, kinds, worst, pnl, buffers, table)
         if table is not None:
             np.right_shift(table[1, begin:end], 63, out=table[0, begin:end])
         if wrong < 0 and (kinds[begin:end] == accumulate.WIDE).any():

@@ -66,8 +66,7 @@ def test_batch_equals_single_with_huge_lots() -> None:
         except OverflowMoneyError:
             continue
         books.append(book)
-    total = max(sum(abs(q) for _, q in book.positions) for book in books)
-    assert total > INT64_MAX // int(ARRAY.bounds.max())  # some of them do take the 128-bit path
+    assert accumulate.WIDE in kinds(ARRAY, [list(book.positions) for book in books])
     check_equal_to_single(books)
 
 
@@ -114,18 +113,21 @@ def kinds(array: RiskArray, books: list[list[tuple[int, int]]]) -> list[int]:
     count = len(books)
     out, worst = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int32)
     pnl, buffers = np.zeros((2, count), dtype=np.int64), np.zeros(count, dtype=np.int64)
-    limit = min((INT64_MAX - 1) // int(array.bounds.max()), accumulate.LIMIT_MAX)
     book = 0, count, pointers, indices, lots, array.rows, array.buffer
-    assert accumulate.worst_fast(*book, limit, out, worst, pnl, buffers) == -1
+    assert accumulate.worst_fast(*book, *accumulate.fast_weights(array.bounds), out, worst, pnl, buffers) == -1
     assert accumulate.worst_wide(*book, out, worst, pnl) == -1
     return out.tolist()
 
 
 def test_the_64_bit_edge_is_where_it_says() -> None:
-    """bound 3 * 10^9: 3,074,457,345 lots still surely fit 2^63 - 2, one more may not."""
-    array = array_of([[-(2 * 10**9), 5], [7, -1], [0, 0], [1, 2], [3, 4]], buffer=[10**9, 0, 0, 0, 0])
-    most = (2**63 - 2) // (3 * 10**9)
-    for split in ([most], [most - 4, 1, 1, 1, 1]):
+    """Bound 3 * 2^30: 2,863,311,530 lots still surely fit 2^63 - 2, one more may not. Another 1,024th of it weighs one."""
+    rows = [[-(2 * 2**30), 5], [7, -1], [3 * 2**20, 0], [3 * 2**20 + 1, 2], [3, 4]]
+    array = array_of(rows, buffer=[2**30, 0, 0, 0, 0])
+    weights, limit = accumulate.fast_weights(array.bounds)
+    assert (weights.tolist(), limit) == ([1024, 1, 1, 2, 1], (2**63 - 2) // (3 * 2**20))
+    most, rest = divmod(limit, 1024)
+    assert most == (2**63 - 2) // (3 * 2**30)
+    for split in ([most, rest], [most - 1, rest + 1018, 1, 2, 1]):
         at, beyond = list(enumerate(split)), list(enumerate(split))
         beyond[-1] = (beyond[-1][0], beyond[-1][1] + 1)
         assert kinds(array, [at, beyond]) == [accumulate.FAST, accumulate.WIDE]
@@ -133,8 +135,34 @@ def test_the_64_bit_edge_is_where_it_says() -> None:
             batch = evaluate_batch(array, MODEL, *rows_of([Portfolio(tuple(book))]))
             [(index, exact)] = literal_batch(array, [book])
             assert (batch.worst_index[0], batch.worst_pnl(0)) == (index, exact)
-            requirement = -exact + book[0][1] * 10**9
+            requirement = -exact + book[0][1] * 2**30
             assert batch.maintenance_margin_micros[0] == -(-requirement // 1_000)
+
+
+def test_what_cannot_lose_takes_no_room() -> None:
+    """Cash has no P&L: however much of it, an account stays on the 64-bit path; up to 2^50 lots."""
+    array = array_of([[0, 0], [-(10**15), 5]], exponents=(15, 12))
+    weights, _ = accumulate.fast_weights(array.bounds)
+    assert weights.tolist() == [0, 1024]
+    for cash, path in ((2**50 - 1, accumulate.FAST), (-(2**50) + 1, accumulate.FAST), (2**50, accumulate.WIDE)):
+        book = [(0, cash), (1, 9_000)]
+        assert kinds(array, [book]) == [path]
+        assert evaluate_batch(array, MODEL, *rows_of([Portfolio(tuple(book))])).worst_pnl(0) == -9 * 10**18
+    assert kinds(array, [[(0, 7), (1, 9_300)]]) == [accumulate.WIDE]
+
+
+def test_weights_never_understate_a_bound() -> None:
+    rng = random.Random(3)
+    for _ in range(300):
+        size = rng.choice([0, 1, 2, 5, 1023, 1024, 1025, 10**6, 2**40, INT64_MAX])
+        bounds = np.array([size, *(rng.randint(0, size) for _ in range(5))], dtype=np.int64)
+        weights, limit = accumulate.fast_weights(bounds)
+        assert limit <= accumulate.LIMIT_MAX
+        assert 0 <= weights.min() <= weights.max() <= 1024
+        for bound, weight in zip(bounds.tolist(), weights.tolist(), strict=True):
+            assert (weight == 0) == (bound == 0)
+            assert weight == 0 or limit // weight * bound <= 2**63 - 2
+    assert accumulate.fast_weights(np.zeros(0, dtype=np.int64))[1] == accumulate.LIMIT_MAX
 
 
 def test_the_smallest_integers_do_not_wrap() -> None:
@@ -156,7 +184,8 @@ def test_the_smallest_integers_do_not_wrap() -> None:
 def test_books_beyond_128_bit_bounds_take_plain_integers() -> None:
     array = array_of([[INT64_MAX, 1], [INT64_MIN, -1], [0, -5]], exponents=(15, 12))
     near = [(0, INT64_MAX), (1, INT64_MAX)]  # the two cancel but for the last bit
-    assert kinds(array, [near, [(2, 1)]]) == [accumulate.BEYOND, accumulate.WIDE]
+    paths = [accumulate.BEYOND, accumulate.WIDE, accumulate.FAST]
+    assert kinds(array, [near, [(0, 1)], [(2, 1)]]) == paths
     batch = evaluate_batch(array, MODEL, *rows_of([Portfolio(tuple(near))]))
     assert batch.worst_pnl(0) == -INT64_MAX
     far = array_of([[INT64_MIN], [INT64_MIN], [INT64_MIN]], exponents=(15, 12))
@@ -251,6 +280,7 @@ rng = random.Random(2)
 books = [random_book(rng, MARKET, rng.randint(0, 9), 10 ** rng.randint(1, 9)) for _ in range(40)]
 check_equal_to_single(books)
 test_the_64_bit_edge_is_where_it_says()
+test_what_cannot_lose_takes_no_room()
 test_the_smallest_integers_do_not_wrap()
 test_books_beyond_128_bit_bounds_take_plain_integers()
 print("same")
