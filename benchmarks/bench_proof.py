@@ -1,8 +1,8 @@
-"""Net-risk proofs: prove, verify, batch, recompute rows, sizes; each as a ratio to the curve library's own multi-scalar multiplication.
+"""Net-risk proofs: prove, verify, batch, recompute rows, sizes; as ratios to the library's multi-scalar multiplication.
 
     python -m benchmarks.bench_proof [--json]
 
-One core. The floor of a proof is three multi-scalar multiplications of n + 3 full-size scalars (accumulator, quotient, opening) plus
+One core. The floor of a proof is three multi-scalar multiplications of n + 3 full scalars (accumulator, quotient, opening) plus
 the bit columns' own: a sum of n / 2 points and one of two scalars for the blinding. Floor and proofs are timed in turn, in one run.
 """
 
@@ -83,6 +83,7 @@ class Case:
         self.arrays = [compute_array(m, self.model) for m in self.markets]
         self.keys = [SigningKey.generate(f"venue-{v}") for v in range(venues)]
         self.built = [self._attest(v, v) for v in range(venues)]
+        self.key_sets = [KeySet((k.public,)) for k in self.keys]
         self.challenge = self.ask()
 
     def _attest(self, v: int, seed: int) -> BuiltAttestation:
@@ -124,7 +125,7 @@ class Case:
             proof,
             challenge,
             [b.attestation for b in self.built],
-            [KeySet((k.public,)) for k in self.keys],
+            self.key_sets,
             [m.to_bytes() for m in self.markets],
         )
 

@@ -25,7 +25,7 @@ from riskproof.commit.columns import Blinding, column_basis
 from riskproof.commit.identity import commit_identity
 from riskproof.commit.points import parse_g1
 from riskproof.encoding import TAG_HOLDER_CONSENT
-from riskproof.errors import ModelError, ProofError
+from riskproof.errors import ProofError
 from riskproof.market.marketfile import Market
 from riskproof.proof.challenge import Challenge
 from riskproof.proof.document import ProofDocument
@@ -146,15 +146,13 @@ def challenge_model(challenge: Challenge, given: RiskModel | None = None) -> Ris
     Raises:
         ProofError: none of these has the challenge's digest.
     """
-    candidates = [challenge.model, given]
-    if challenge.model_name in shipped_models():
-        try:
-            candidates.append(load_model(challenge.model_name))
-        except ModelError as error:
-            raise AssertionError("a shipped model loads") from error
-    for model in candidates:
+    for model in (challenge.model, given):
         if model is not None and model.digest == challenge.model_digest:
             return model
+    if challenge.model_name in shipped_models():
+        shipped = load_model(challenge.model_name)
+        if shipped.digest == challenge.model_digest:
+            return shipped
     raise ProofError(
         f"no model {challenge.model_name} of the challenge's digest",
         where="challenge.model",

@@ -45,7 +45,7 @@ from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.model import RiskModel
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_signed
 from riskproof.verify.protocol import CheckFailedError, Run
-from riskproof.verify.verdict import Check, CheckResult, Outcome
+from riskproof.verify.verdict import Check, CheckResult, Outcome, Verdict
 
 MAX_BATCH: Final = 1_024
 _CHECK_OF: Final = {
@@ -197,6 +197,58 @@ class _Prepared:
     transcript: Transcript = field(repr=False)
 
 
+class _Session:
+    """What the proofs of one call share: the time, the caller's limits, key sets read and attestations verified."""
+
+    def __init__(self, cache: MarketCache, now: int, clock_tolerance: int, max_snapshot_age: int | None) -> None:
+        self.cache = cache
+        self.now = now
+        self.clock_tolerance = clock_tolerance
+        self._max_snapshot_age = max_snapshot_age
+        self._keys: dict[bytes, KeySet] = {}
+        self._verdicts: dict[tuple[bytes, int], Verdict] = {}
+
+    def keys(self, case: ProofCase) -> list[KeySet]:
+        """The key sets of a case (KeySetError; InputError unless keys and markets pair up with attestations)."""
+        count = len(case.attestations)
+        if len(case.keys) != count or len(case.markets) != count:
+            raise InputError(
+                f"{count} attestations, {len(case.keys)} key sets and {len(case.markets)} markets",
+                where="attestations",
+                expected="one key set and one market for each attestation",
+            )
+        sets = []
+        for keys in case.keys:
+            if isinstance(keys, bytes) and keys not in self._keys:
+                self._keys[keys] = KeySet.from_bytes(keys)
+            sets.append(self._keys[keys] if isinstance(keys, bytes) else keys)
+        return sets
+
+    def verdict(self, envelope: Envelope, attestation: Attestation, keys: KeySet) -> Verdict:
+        """Checks 1 to 9 of an attestation, made once for each key set."""
+        signed = hashlib.sha256(repr(envelope.signatures).encode() + envelope.payload).digest()
+        known = self._verdicts.get((signed, id(keys)))
+        if known is None:
+
+            def checks(run: Run) -> None:
+                check_signed(
+                    run,
+                    envelope,
+                    attestation,
+                    keys,
+                    now=self.now,
+                    audience=attestation.audience,  # check 45 compares it with the challenge's
+                    nonce=attestation.nonce,
+                    venue=None,
+                    clock_tolerance=self.clock_tolerance,
+                    max_snapshot_age=self._max_snapshot_age,
+                    required_signatures=1,
+                )
+
+            known = self._verdicts[signed, id(keys)] = Run().verdict(checks)
+        return known
+
+
 def verify_proof(
     proof: bytes,
     challenge: bytes,
@@ -248,17 +300,15 @@ def verify_proofs(
     check_call(now, clock_tolerance, max_snapshot_age, 1)
     if len(cases) > MAX_BATCH:
         raise InputError(f"{len(cases)} proofs", where="cases", expected=f"at most {MAX_BATCH} at once")
-    parsed_keys = [_keys(case) for case in cases]
-    kept = cache or MarketCache()
+    session = _Session(cache or MarketCache(), now, clock_tolerance, max_snapshot_age)
+    parsed_keys = [session.keys(case) for case in cases]
     runs = [Run() for _ in cases]
     prepared: list[_Prepared | None] = [None] * len(cases)
     verdicts: list[ProofVerdict] = []
     for i, (case, keys, run) in enumerate(zip(cases, parsed_keys, runs, strict=True)):
 
         def prepare(run: Run, i: int = i, case: ProofCase = case, keys: list[KeySet] = keys) -> None:
-            prepared[i] = _prepare(
-                run, case, keys, kept, now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age
-            )
+            prepared[i] = _prepare(run, case, keys, session)
 
         verdicts.append(_verdict(run, prepare))
     waiting = [(i, p) for i, p in enumerate(prepared) if p is not None]
@@ -269,17 +319,6 @@ def verify_proofs(
 
         verdicts[i] = _verdict(runs[i], conclude, p)
     return verdicts
-
-
-def _keys(case: ProofCase) -> list[KeySet]:
-    count = len(case.attestations)
-    if len(case.keys) != count or len(case.markets) != count:
-        raise InputError(
-            f"{count} attestations, {len(case.keys)} key sets and {len(case.markets)} markets",
-            where="attestations",
-            expected="one key set and one market for each attestation",
-        )
-    return [k if isinstance(k, KeySet) else KeySet.from_bytes(k) for k in case.keys]
 
 
 def _pair(prepared: Sequence[_Prepared]) -> list[bool]:
@@ -310,16 +349,7 @@ def _verdict(run: Run, checks: Callable[[Run], None], prepared: _Prepared | None
     )
 
 
-def _prepare(
-    run: Run,
-    case: ProofCase,
-    keys: list[KeySet],
-    cache: MarketCache,
-    *,
-    now: int,
-    clock_tolerance: int,
-    max_snapshot_age: int | None,
-) -> _Prepared:
+def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -> _Prepared:
     challenge = Challenge.from_bytes(case.challenge)
     document = ProofDocument.from_bytes(case.proof)
     # check 40
@@ -332,22 +362,21 @@ def _prepare(
     # check 41
     run.require(
         Check.PROOF_TIME,
-        challenge.issued_at - clock_tolerance <= now < challenge.expires_at + clock_tolerance,
-        f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {now}",
+        challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at + session.clock_tolerance,
+        f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {session.now}",
     )
     run.passed(Check.PROOF_TIME)
-    attestations, markets = _check_attestations(
-        run, case, keys, document, cache, now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age
-    )
+    attestations, markets = _check_attestations(run, case, keys, document, session)
     _check_combination(run, challenge, attestations)
     parsed_markets = [
-        _check_market(run, attestation, data, cache) for attestation, data in zip(attestations, markets, strict=True)
+        _check_market(run, attestation, data, session.cache)
+        for attestation, data in zip(attestations, markets, strict=True)
     ]
     run.passed(Check.PROOF_MARKETS)
     model = _check_model(run, challenge, case.model, attestations)
     # check 54
     try:
-        compiled = cache.compiled(challenge.statement, model, attestations, parsed_markets)
+        compiled = session.cache.compiled(challenge.statement, model, attestations, parsed_markets)
         statement = build_statement(challenge, attestations, compiled)
     except InputError as error:
         raise CheckFailedError(Check.PROOF_ROWS, f"the rows cannot be computed: {error}") from None
@@ -358,15 +387,7 @@ def _prepare(
 
 
 def _check_attestations(
-    run: Run,
-    case: ProofCase,
-    keys: list[KeySet],
-    document: ProofDocument,
-    cache: MarketCache,
-    *,
-    now: int,
-    clock_tolerance: int,
-    max_snapshot_age: int | None,
+    run: Run, case: ProofCase, keys: list[KeySet], document: ProofDocument, session: _Session
 ) -> tuple[tuple[Attestation, ...], list[bytes]]:
     """Checks 42 and 43; the attestations ascending by digest, and their markets."""
     if len(case.attestations) > MAX_ATTESTATIONS:
@@ -374,7 +395,7 @@ def _check_attestations(
             f"{len(case.attestations)} attestations", where="attestations", expected=f"at most {MAX_ATTESTATIONS}"
         )
     read = [
-        (*cache.attestation(data, f"attestations[{i}]"), trusted, market)
+        (*session.cache.attestation(data, f"attestations[{i}]"), trusted, market)
         for i, (data, trusted, market) in enumerate(zip(case.attestations, keys, case.markets, strict=True))
     ]
     read.sort(key=lambda item: item[1].digest)
@@ -391,26 +412,7 @@ def _check_attestations(
     run.passed(Check.PROOF_ATTESTATIONS)
     # check 43
     for envelope, attestation, trusted, _ in read:
-        nested = Run()
-
-        def checks(
-            nested: Run, e: Envelope = envelope, trusted: KeySet = trusted, a: Attestation = attestation
-        ) -> None:
-            check_signed(
-                nested,
-                e,
-                a,
-                trusted,
-                now=now,
-                audience=a.audience,  # check 45 compares it with the challenge's
-                nonce=a.nonce,
-                venue=None,
-                clock_tolerance=clock_tolerance,
-                max_snapshot_age=max_snapshot_age,
-                required_signatures=1,
-            )
-
-        verdict = nested.verdict(checks)
+        verdict = session.verdict(envelope, attestation, trusted)
         run.require(
             Check.PROOF_ATTESTATION_VALID,
             verdict.outcome is Outcome.VALID,
