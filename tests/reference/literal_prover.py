@@ -68,7 +68,7 @@ class KnownTau:
 
 
 class Ceremony:
-    """The ceremony's powers of tau; a commitment is sum_i f_i [tau^i]_1, by buckets of eight bits."""
+    """The ceremony's powers of tau; a commitment is sum_i f_i [tau^i]_1, by buckets of six bits."""
 
     def __init__(self) -> None:
         lines = CEREMONY.read_text().split()
@@ -78,12 +78,12 @@ class Ceremony:
 
     def commit(self, f: Polynomial) -> bytes:
         total = Z1
-        for shift in reversed(range(0, 256, 8)):
-            for _ in range(8):
+        for shift in reversed(range(0, 258, 6)):
+            for _ in range(6):
                 total = add(total, total)
-            buckets = [Z1] * 256
+            buckets = [Z1] * 64
             for factor, power in zip(f, self.powers[: len(f)], strict=True):
-                window = factor >> shift & 255
+                window = factor >> shift & 63
                 buckets[window] = add(buckets[window], power)
             running = Z1
             for bucket in reversed(buckets[1:]):
@@ -195,9 +195,10 @@ class Held:
 
 @dataclass
 class Proved:
-    """The proof document, and every intermediate value by its name on the page: numbers, polynomials' points, transcript states."""
+    """The proof document, the bytes of section 5, values by their names on the page, and (label, state) after each absorb."""
 
     document: bytes
+    body: bytes
     values: dict[str, int | bytes]
     log: list[tuple[str, bytes]]
 
@@ -390,9 +391,8 @@ def prove(
     document["holder_signature"] = base64.b64encode(sign(message)).decode()
 
     for u in range(m):
-        values[f"B_{u + 1}"], values[f"B_{u + 1}(z)"], values[f"w_{u + 1}(z)"] = B_points[u], B_z[u], evaluate(w[u], z)
-    for j in range(K):
-        values[f"a_{j + 1}(z)"] = evaluate(a[j], z)
-    values |= {"S": S_point, "t": t_point, "W": W_point, "S(omega z)": S_omega_z, "bytes": body, "message": message}
-    values |= {"F1": setup.commit(F1)}
-    return Proved(canonical(document), values, t.log)
+        values |= {f"[B_{u + 1}]": B_points[u], f"B_{u + 1}(z)": B_z[u], f"w_{u + 1}(z)": evaluate(w[u], z)}
+    values |= {f"a_{j + 1}(z)": evaluate(a_j, z) for j, a_j in enumerate(a)}
+    values |= {"[S]": S_point, "S(omega z)": S_omega_z, "[t]": t_point, "[W]": W_point}
+    values |= {"[F1]": setup.commit(F1), "[F2]": setup.commit(F2), "message": message}
+    return Proved(canonical(document), body, values, t.log)

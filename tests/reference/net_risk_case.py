@@ -75,7 +75,7 @@ def attestation_document(
         "numeraire": "USD",
         "quantity_exponent": 3,
         "registry_digest": word("registry"),
-        "registry_size": N * count - 3,
+        "registry_size": N * count,
         "registry_root": word("root"),
         "snapshot_digest": word("snapshot"),
         "snapshot_time": 1_768_382_553,
