@@ -6,6 +6,7 @@
     failures        our errors as google.rpc statuses
     calls           what every call goes through: identity, rule, bounds, deadline, errors, metrics
     venue           ledger, signing key, models and the two caches: risk arrays (arrays), committed books (books)
+    workers         processes that prove and verify (worker, frames: the other end and what is said; proving: the jobs; rehearsal)
     *_methods       the methods themselves
     server          ports, health, reflection, graceful stop
 

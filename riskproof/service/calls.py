@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -30,7 +30,7 @@ from riskproof.service.metrics import Metrics
 Context = Any  # grpc.aio.ServicerContext
 Handler: TypeAlias = "grpc.GenericRpcHandler[Any, Any]"
 Unary = Callable[[Any, "Call"], Awaitable[Any]]
-Stream = Callable[[Any, "Call"], AsyncIterator[Any]]
+Stream = Callable[[Any, "Call"], AsyncGenerator[Any, None]]
 _OK: Final = grpc.StatusCode.OK.name
 
 
@@ -189,8 +189,9 @@ class Calls:
                 self._response_streams.take()
                 try:
                     async with asyncio.timeout(call.deadline - time.monotonic()):
-                        async for response in function(request, call):
-                            await context.write(response)
+                        async with aclosing(function(request, call)) as responses:
+                            async for response in responses:
+                                await context.write(response)
                 finally:
                     self._response_streams.give()
             except Exception as error:

@@ -54,6 +54,7 @@ class Rule:
 
 _EVERYONE: Final = Rule(frozenset(Role))
 _OPERATOR: Final = Rule(frozenset({Role.OPERATOR}))
+_VERIFIER: Final = Rule(frozenset({Role.VERIFIER}))
 _OPERATOR_AND_HOLDER: Final = Rule(frozenset({Role.OPERATOR, Role.ACCOUNT_HOLDER}), own_account=True)
 _HOLDER: Final = Rule(frozenset({Role.ACCOUNT_HOLDER}), own_account=True)
 
@@ -75,6 +76,10 @@ RULES: Final[dict[str, Rule]] = {
     "riskproof.v1.AttestationService/VerifyAttestation": _EVERYONE,
     "riskproof.v1.AttestationService/GetOpening": _HOLDER,
     "riskproof.v1.AttestationService/GetKeySet": _EVERYONE,
+    "riskproof.v1.ProofService/CreateChallenge": _VERIFIER,
+    "riskproof.v1.ProofService/Prove": _HOLDER,
+    "riskproof.v1.ProofService/VerifyProof": _EVERYONE,
+    "riskproof.v1.ProofService/VerifyProofs": _EVERYONE,
 }
 
 

@@ -27,9 +27,10 @@ from riskproof.service.logs import Logger, make_logger
 from riskproof.service.market_methods import MarketMethods
 from riskproof.service.metrics import Metrics, MetricsServer
 from riskproof.service.position_methods import PositionMethods
+from riskproof.service.proof_methods import ProofMethods
 from riskproof.service.risk_methods import RiskMethods
 from riskproof.service.venue import Venue
-from riskproof.v1 import attestation_pb2, market_pb2, position_pb2, risk_pb2
+from riskproof.v1 import attestation_pb2, market_pb2, position_pb2, proof_pb2, risk_pb2
 
 HANDSHAKE_SECONDS: Final = 20  # a connection that has not finished TLS by then is closed
 KEEPALIVE_SECONDS: Final = 60  # a peer that does not answer a ping after this, and 20 s more, is gone
@@ -42,6 +43,7 @@ METHODS: Final[tuple[tuple[Any, Callable[[Venue], object]], ...]] = (
     (position_pb2.DESCRIPTOR.services_by_name["PositionService"], PositionMethods),
     (risk_pb2.DESCRIPTOR.services_by_name["RiskService"], RiskMethods),
     (attestation_pb2.DESCRIPTOR.services_by_name["AttestationService"], AttestationMethods),
+    (proof_pb2.DESCRIPTOR.services_by_name["ProofService"], ProofMethods),
 )
 
 

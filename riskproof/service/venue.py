@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +25,10 @@ from riskproof.service.books import BookCache
 from riskproof.service.config import MIB, Config
 from riskproof.service.logs import Logger
 from riskproof.service.metrics import Metrics
+from riskproof.service.workers import WorkerPool
 from riskproof.store import Ledger
 
+MARKET_FILES: Final = 8  # kept in memory
 READERS: Final = 8  # threads that read the ledger
 DIGEST_BYTES: Final = 32
 
@@ -44,6 +48,7 @@ class Venue:
     Attributes:
         ledger, key, key_set: see there.
         arrays, books: the two caches.
+        workers: processes that prove and verify.
         now: seconds since the epoch.
     """
 
@@ -68,6 +73,19 @@ class Venue:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="riskproof-reader")
         self.arrays = ArrayCache(config.cache.arrays, self._kernels, self._market, metrics)
         self.books = BookCache(config.cache.books_mib * MIB, self.ledger, self._kernels, metrics, self.now)
+        proving = config.proving
+        self.workers = WorkerPool(
+            "riskproof.service.proving",
+            workers=proving.workers,
+            queue=proving.queue,
+            per_caller=proving.per_caller,
+            niceness=proving.niceness,
+            memory_mib=proving.memory_mib,
+            log=log,
+            metrics=metrics,
+        )
+        self._market_files: OrderedDict[bytes, bytes] = OrderedDict()
+        self._files_lock = threading.Lock()
         self._background: set[asyncio.Task[None]] = set()
         for model in self._models.values():
             self.ledger.put_model(model.to_bytes(), model.name, model.digest)
@@ -75,7 +93,8 @@ class Venue:
         self._latest = next((entry.digest for entry in self.ledger.list_snapshots(1)), None)
 
     def warm_up(self) -> None:
-        """Compute the risk array of the latest snapshot in the background."""
+        """Start the worker processes, and compute the risk array of the latest snapshot in the background."""
+        self.workers.start()
         if self._latest is not None:
             self._compute_in_background(self._latest)
 
@@ -102,6 +121,10 @@ class Venue:
             raise NotFoundError(
                 f"no model {name[:64]!r} is served", where="model", expected=", ".join(sorted(self._models))
             ) from None
+
+    def model_of_digest(self, digest: bytes) -> RiskModel | None:
+        """The served model of a digest, if there is one."""
+        return next((model for model in self._models.values() if model.digest == digest), None)
 
     def registry(self) -> Registry:
         """The latest registry version; NotFoundError before the first."""
@@ -150,8 +173,22 @@ class Venue:
         snapshot = self.ledger.snapshot(digest)
         return Market(self.ledger.registry(snapshot.registry_digest), snapshot)
 
+    def market_bytes(self, digest: bytes) -> bytes:
+        """The market file of a snapshot (NotFoundError); the ones asked for last are kept. On a reader thread: it takes long."""
+        with self._files_lock:
+            if digest in self._market_files:
+                self._market_files.move_to_end(digest)
+                return self._market_files[digest]
+        data = self._market(digest).to_bytes()
+        with self._files_lock:
+            self._market_files[digest] = data
+            while len(self._market_files) > MARKET_FILES:
+                self._market_files.popitem(last=False)
+        return data
+
     async def close(self) -> None:
-        """Finish what is queued and close the ledger."""
+        """End the worker processes, finish what is queued and close the ledger."""
+        await self.workers.close()
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

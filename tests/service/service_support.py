@@ -26,7 +26,15 @@ from riskproof.service.certificates import (
     make_client_certificate,
     make_server_certificate,
 )
-from riskproof.service.config import Config, LedgerConfig, LogConfig, ServerConfig, TlsConfig, VenueConfig
+from riskproof.service.config import (
+    Config,
+    LedgerConfig,
+    LogConfig,
+    ProvingConfig,
+    ServerConfig,
+    TlsConfig,
+    VenueConfig,
+)
 from riskproof.service.identity import Identity, Role
 from riskproof.service.logs import make_logger
 from riskproof.service.server import METHODS, Server
@@ -88,6 +96,7 @@ def make_config(files: Files, **server: Any) -> Config:
         tls=TlsConfig(str(files.server.certificate), str(files.server.private_key), str(files.authority.certificate)),
         venue=VenueConfig(key=str(files.key)),
         ledger=LedgerConfig(url=f"sqlite:///{files.folder}/ledger.db"),
+        proving=ProvingConfig(workers=0),
         log=LogConfig("debug"),
     )
 

@@ -39,6 +39,10 @@ ALLOWED = {
     "riskproof.v1.AttestationService/VerifyAttestation": EVERYONE,
     "riskproof.v1.AttestationService/GetOpening": ALICE,
     "riskproof.v1.AttestationService/GetKeySet": EVERYONE,
+    "riskproof.v1.ProofService/CreateChallenge": {"verifier"},
+    "riskproof.v1.ProofService/Prove": ALICE,
+    "riskproof.v1.ProofService/VerifyProof": EVERYONE,
+    "riskproof.v1.ProofService/VerifyProofs": EVERYONE,
 }
 REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 

@@ -30,6 +30,8 @@ client_ca = "ca.pem"
 key = "key"
 [ledger]
 url = "sqlite:///ledger.db"
+[proving]
+workers = {workers}
 {more}
 """
 
@@ -42,10 +44,10 @@ def current_market() -> Market:
 class VenueProcess:
     """`riskproof serve` in a folder made by `make_files`; ready when constructed."""
 
-    def __init__(self, files: Files, server: str = "", more: str = "") -> None:
+    def __init__(self, files: Files, server: str = "", more: str = "", workers: int = 0) -> None:
         self.files = files
         config = files.folder / "riskproof.toml"
-        config.write_text(CONFIG.format(server=server, more=more))
+        config.write_text(CONFIG.format(server=server, more=more, workers=workers))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "riskproof.cli", "serve", "--config", str(config)],
             stderr=subprocess.PIPE,
