@@ -71,7 +71,7 @@ def ask(
 
 def coarse(number: int) -> int:
     """The number-th bound of two digits from 10 million micros on; different ones for different numbers."""
-    return (10 + number % 90) * 10 ** (6 + number // 90)
+    return int((10 + number % 90) * 10 ** (6 + number // 90))
 
 
 def recorded(events: tuple[Event, ...], at: int) -> list[Record]:
