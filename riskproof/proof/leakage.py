@@ -22,11 +22,11 @@ Points are counted for each account and audience. A budget of `limit` points is 
 or a small trade does not renew it, time does. The positions themselves are the finer key: a book that never changes has one budget
 for good.
 
-The default limit (ADR 0014) is that of one exact number and hardly more. The grid keeps a loss within its cell, at least a hundredth
-of the loss, however many bounds are asked at one snapshot; the limit keeps everything else. A loss to two digits is one of 1,623: 11
-answers find its cell. A loss to the micro holds 35 bits or so, and 40 of them gave away a book of 60 positions
-(tests/proof/test_leak_attacks.py): 1,389 bits where the budget lets 64 out. A book of a few positions has fewer bits than that: give it a
-lower limit.
+The default limit (ADR 0014) is that of one exact number and hardly more. The grid keeps a loss within its cell, at least a
+hundredth of the loss, however many bounds are asked at one snapshot; the limit keeps everything else. A loss to two digits is
+one of 1,623: 11 answers find its cell. A loss to the micro holds 35 bits or so, and 40 of them gave away a book of 60 positions
+(tests/proof/test_leak_attacks.py): 1,389 bits where the budget lets 64 out. A book of a few positions has fewer bits than that:
+give it a lower limit.
 """
 
 from __future__ import annotations
