@@ -36,7 +36,7 @@ _OPTIONS = {
 @click.command()
 @click.option("--audience", required=True, help="Who you are; the attestations and the proof are for nobody else.")
 @MODEL
-@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 125000.00.")
+@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
 @click.option(
     "--statement",
     type=click.Choice(["loss", "solvency"]),
@@ -85,7 +85,8 @@ def challenge(
     riskproof challenge --audience lender --model own.json --statement solvency --exclusive --out challenge.json
     """
     from riskproof.proof.challenge import Challenge, StatementKind
-    from riskproof.proof.leakage import check_bound
+    from riskproof.proof.leakage import check_bound, check_slack_bits
+    from riskproof.proof.rows import DEFAULT_BITS
 
     kind = StatementKind(statement)
     micros = _bound(bound, needed=kind is StatementKind.LOSS)
@@ -116,15 +117,16 @@ def challenge(
     click.echo(f"{out}: challenge {made.digest.hex()}\n{asked_text(made, len(model.scenarios))}", err=True)
     try:
         check_bound(micros)
+        check_slack_bits(DEFAULT_BITS if slack_bits is None else slack_bits, DEFAULT_BITS)
     except ProofError as error:
-        click.echo(f"note: provers will refuse this bound: {error}", err=True)
+        click.echo(f"note: provers will refuse: {error}", err=True)
 
 
 def _bound(text: str | None, *, needed: bool) -> int:
     """The bound in micros (UnitError, ProofError)."""
     if text is None:
         if needed:
-            raise ProofError("no bound", where="--bound", expected="an amount such as 125000.00")
+            raise ProofError("no bound", where="--bound", expected="an amount such as 120000.00")
         return 0
     micros = parse_decimal(text, MICROS_EXPONENT, "--bound")
     if micros < 0:
