@@ -50,10 +50,11 @@ def probe(account: str):
     return builder(f"probe {account}")
 
 
-def wait_for(file: Path) -> None:
+def wait_for(file: Path, lines: int) -> None:
+    """Until the worker has got so far: work and not time, so that a busy machine tests as much as an idle one."""
     deadline = time.monotonic() + 20
-    while not file.exists() or file.stat().st_size == 0:
-        assert time.monotonic() < deadline, "the worker did not start"
+    while not file.exists() or file.read_bytes().count(b"\n") < lines:
+        assert time.monotonic() < deadline, "the worker did not get on"
         time.sleep(0.002)
 
 
@@ -70,8 +71,8 @@ def kill_often(url: str, folder: Path, kills: int, seed: int) -> None:
         worker = CONTEXT.Process(target=load, args=(url, str(acks), accounts, run, pending))
         worker.start()
         if rng.random() < 0.9:  # else killed while it starts
-            wait_for(acks)
-        time.sleep(rng.uniform(0, 0.09))
+            wait_for(acks, rng.randrange(1, 80))
+        time.sleep(rng.uniform(0, 0.02))
         worker.kill()
         worker.join()
         assert worker.exitcode == -signal.SIGKILL
@@ -83,7 +84,7 @@ def kill_often(url: str, folder: Path, kills: int, seed: int) -> None:
             check(url, told)
     check(url, told)
     assert killed_while_busy >= kills // 2
-    assert len(told) >= 5 * kills
+    assert len(told) >= 10 * kills
     assert max(Counter((a, n) for a, n, _ in told.attestations).values()) == 1
     assert sum(name.startswith("pledge") for _, name, _ in told.attestations) > kills
     assert len(told.refused) > kills // 10
