@@ -1,0 +1,43 @@
+"""The margin engine for models of version 2: venues' margin as data, evaluated exactly.
+
+    model  = load_model("derive-pm2")                       or MarginModel.from_bytes(file)          document
+    market = MarginMarket(...)                              exact numbers and feeds                  market
+    account = Account.build(market, {"BTC-PERP": Fraction("-1.5"), "USDC": Fraction(1000)})          account
+    report = evaluate_model(model, market, account)         -> MarginReport                          evaluate
+
+    report.equity, report.initial, report.maintenance       Fractions, in the settlement currency
+    report.excess_initial, report.excess_maintenance        equity less requirement; a venue's "net margin"
+    report.charges                                          {id: (initial, maintenance)}
+    report.choices                                          what each max and min chose: the binding candidate with all others
+    report.sets[k].pnl[s]                                   P&L of netting set k in scenario s
+    report.to_document()                                    decimal strings, rounded as the model says
+
+Many accounts on one market: make one `UnitValues(model, market)` and pass it to every call; each instrument is then priced once in each state.
+
+How it is put together, downwards: `evaluate` (scenarios, aggregate) > `values` (unit values in states) > `document` (the whole model) >
+`charges`, `aggregate`, `collateral`, `pricing`, `volatility`, `grid` (one block of the document each) > `book` (netting sets and exposures) >
+`account`, `market` (inputs) > `black76`, `exact` (numbers). To add a charge: a class in `charges`, listed in `charges.KINDS`.
+"""
+
+from riskproof.risk.margining.account import Account
+from riskproof.risk.margining.document import MarginModel, load_model, shipped_models
+from riskproof.risk.margining.evaluate import evaluate_model
+from riskproof.risk.margining.market import Forward, Index, Listing, MarginMarket
+from riskproof.risk.margining.report import Choice, MarginReport, SetReport
+from riskproof.risk.margining.values import UnitValues
+
+__all__ = [
+    "Account",
+    "Choice",
+    "Forward",
+    "Index",
+    "Listing",
+    "MarginMarket",
+    "MarginModel",
+    "MarginReport",
+    "SetReport",
+    "UnitValues",
+    "evaluate_model",
+    "load_model",
+    "shipped_models",
+]

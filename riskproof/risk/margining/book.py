@@ -1,0 +1,234 @@
+"""An account arranged for the engine: netting sets, and the exposures in them that charges are levied on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Final
+
+from riskproof.errors import PortfolioError, SnapshotError
+from riskproof.market.registry import Kind, Payoff
+from riskproof.risk.margining.account import Account
+from riskproof.risk.margining.collateral import Collateral
+from riskproof.risk.margining.market import Listing, MarginMarket, terms
+
+EXPOSURES: Final = (
+    "perpetual",
+    "perpetual_mark",
+    "future",
+    "future_mark",
+    "option",
+    "option_short",
+    "option_naked_short",
+    "spot",
+    "collateral",
+)
+FEEDS: Final = ("index", "market", "perpetual", "forward", "rate", "volatility", "own")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Holding:
+    """A position with its listing."""
+
+    place: int
+    listing: Listing
+    quantity: Fraction
+
+    @property
+    def coins(self) -> Fraction:
+        """Signed size in coins (in the quote currency for an inverse perpetual or future)."""
+        return self.quantity * self.listing.unit
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exposure:
+    """An amount of money, not negative, of one underlying and, for options, of one expiry; and what it comes from."""
+
+    amount: Fraction
+    underlying: str
+    holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class NettingSet:
+    """What is netted together.
+
+    Attributes:
+        name: of the set: its underlying, or "account".
+        underlying: of its market, None if it has several or none.
+        options: by (underlying, expiry), in order.
+        delta_one: perpetuals and futures. spot: assets other than cash.
+        receivables: unsettled P&L and funding.
+    """
+
+    name: str
+    underlying: str | None
+    market: MarginMarket
+    collateral: Collateral | None
+    options: dict[tuple[str, int], tuple[Holding, ...]]
+    delta_one: tuple[Holding, ...]
+    spot: tuple[Holding, ...]
+    receivables: Fraction
+    _exposures: dict[str, tuple[Exposure, ...]] = field(default_factory=dict)
+
+    def exposures(self, kind: str) -> tuple[Exposure, ...]:
+        """Exposures of a kind.
+
+        | kind | one for each | amount |
+        |---|---|---|
+        | `perpetual`, `future` | position | size in coins times index price; an inverse contract's notional |
+        | `perpetual_mark`, `future_mark` | position | with its mark in place of the index |
+        | `option`, `option_short` | expiry | gross size, or that of the short ones, times index price |
+        | `option_naked_short` | expiry | sum over strikes of what is short after calls and puts of the strike are netted, times index price |
+        | `spot` | asset | size times index price |
+        | `collateral` | asset | value of the collateral |
+        """
+        if kind not in self._exposures:
+            self._exposures[kind] = tuple(self._exposure(kind))
+        return self._exposures[kind]
+
+    def _exposure(self, kind: str) -> Iterable[Exposure]:
+        base = kind.removesuffix("_mark")
+        if base in ("perpetual", "future"):
+            for h in self.delta_one:
+                if h.listing.kind.value == base:
+                    yield Exposure(abs(h.coins) * self._price(h, kind != base), h.listing.underlying, (h,))
+        elif kind in ("option", "option_short", "option_naked_short"):
+            for (underlying, _), holdings in self.options.items():
+                amount = _option_size(kind, holdings) * self.market.index(underlying).price
+                yield Exposure(amount, underlying, holdings)
+        else:
+            for h in self.spot:
+                price = (
+                    self.value(h) if kind == "collateral" else h.coins * self.market.index(h.listing.underlying).price
+                )
+                yield Exposure(price, h.listing.underlying, (h,))
+
+    def _price(self, h: Holding, mark: bool) -> Fraction:
+        if h.listing.payoff is Payoff.INVERSE:
+            return Fraction(1)
+        return self.market.mark(h.listing) if mark else self.market.index(h.listing.underlying).price
+
+    def value(self, h: Holding) -> Fraction:
+        """Value of a holding of collateral."""
+        value = h.coins * self.market.mark(h.listing)
+        converted = self.collateral is not None and self.collateral.converted
+        return value / self.market.settlement_price if converted else value
+
+    def confidence(self, exposure: Exposure, feeds: Iterable[str]) -> Fraction:
+        """The least confidence of the feeds that an exposure depends on.
+
+        | feed | whose confidence |
+        |---|---|
+        | `index` | the exposure's underlying |
+        | `market` | the set's underlying |
+        | `perpetual` | marks of the perpetuals that the set holds; none if it holds none |
+        | `forward`, `rate` | the expiry's forward, rate |
+        | `volatility`, `own` | volatilities of the expiry's options that are held; mark of the position |
+
+        Raises:
+            SnapshotError: one of them is not there.
+        """
+        return min((c for feed in feeds for c in self._confidences(feed, exposure)), default=Fraction(1))
+
+    def _confidences(self, feed: str, exposure: Exposure) -> list[Fraction]:
+        first = exposure.holdings[0].listing
+        if feed == "index":
+            return [_known(self.market.index(exposure.underlying).confidence, f"index of {exposure.underlying}")]
+        if feed == "market":
+            if self.underlying is None:
+                raise PortfolioError(
+                    "no one market to take the confidence of", where="underlying", expected="the account's market"
+                )
+            return [_known(self.market.index(self.underlying).confidence, f"index of {self.underlying}")]
+        if feed == "perpetual":
+            held = [h.listing for h in self.delta_one if h.listing.kind is Kind.PERPETUAL]
+            return [_known(x.confidence, x.name) for x in held]
+        if feed == "forward":
+            return [_known(self.market.forward(first).confidence, f"forward of {first.name}")]
+        if feed == "rate":
+            return [_known(self.market.forward(first).rate_confidence, f"rate of {first.name}")]
+        return [_known(h.listing.confidence, h.listing.name) for h in exposure.holdings]
+
+    @cached_property
+    def expiries(self) -> int:
+        """Number of option expiries."""
+        return len(self.options)
+
+
+def _known(confidence: Fraction | None, where: str) -> Fraction:
+    if confidence is None:
+        raise SnapshotError("no confidence", where=where, expected="the oracle's confidence, 0 to 1")
+    return confidence
+
+
+def _option_size(kind: str, holdings: tuple[Holding, ...]) -> Fraction:
+    if kind == "option":
+        return sum((abs(h.coins) for h in holdings), Fraction(0))
+    if kind == "option_short":
+        return sum((max(-h.coins, Fraction(0)) for h in holdings), Fraction(0))
+    net: dict[Fraction, Fraction] = {}
+    for h in holdings:
+        strike, _ = terms(h.listing)
+        net[strike] = net.get(strike, Fraction(0)) + h.coins
+    return sum((max(-x, Fraction(0)) for x in net.values()), Fraction(0))
+
+
+def arrange(
+    market: MarginMarket, account: Account, collateral: Collateral | None, by_underlying: bool
+) -> tuple[list[NettingSet], Fraction]:
+    """The netting sets of an account, by name, and its cash.
+
+    Raises:
+        PortfolioError: collateral is owed, not held, or the model takes none.
+    """
+    cash = Fraction(0)
+    groups: dict[str, list[Holding]] = {}
+    markets: set[str] = set()
+    for place, quantity in account.positions:
+        h = Holding(place, market.listings[place], quantity)
+        if market.is_cash(h.listing):
+            cash += h.coins
+            continue
+        if h.listing.kind is Kind.SPOT:
+            if quantity < 0:
+                raise PortfolioError(
+                    "collateral is owed", where=h.listing.name, expected="what is held; owed cash is negative cash"
+                )
+            if collateral is None:
+                raise PortfolioError(
+                    "the model takes no collateral but cash", where=h.listing.name, expected=f"{market.settlement} only"
+                )
+            collateral.asset(h.listing.underlying)
+        else:
+            markets.add(h.listing.underlying)
+        groups.setdefault(h.listing.underlying if by_underlying else "account", []).append(h)
+    owed: dict[str, Fraction] = {}
+    for place, amount in account.receivables:
+        key = market.listings[place].underlying if by_underlying else "account"
+        owed[key] = owed.get(key, Fraction(0)) + amount
+    one = account.underlying or (next(iter(markets)) if len(markets) == 1 else None)
+    sets = []
+    for name in sorted(groups.keys() | owed.keys()):
+        held = groups.get(name, [])
+        options: dict[tuple[str, int], list[Holding]] = {}
+        for h in held:
+            if h.listing.kind is Kind.OPTION:
+                if h.listing.expiry is None:
+                    raise SnapshotError("no expiry", where=h.listing.name, expected="an option has one")
+                options.setdefault((h.listing.underlying, h.listing.expiry), []).append(h)
+        sets.append(
+            NettingSet(
+                name,
+                name if by_underlying else one,
+                market,
+                collateral,
+                {key: tuple(options[key]) for key in sorted(options)},
+                tuple(h for h in held if h.listing.kind in (Kind.PERPETUAL, Kind.FUTURE)),
+                tuple(h for h in held if h.listing.kind is Kind.SPOT),
+                owed.get(name, Fraction(0)),
+            )
+        )
+    return sets, cash

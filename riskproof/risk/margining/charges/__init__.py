@@ -1,0 +1,61 @@
+"""The charges block of a model: a closed vocabulary of amounts that are added to, or compete with, the scenarios' losses.
+
+    "charges": [{"id": "naked", "kind": "notional", "exposure": "option_naked_short", "rates": {"initial": "0.005", "maintenance": "0.003"}}]
+
+| kind | module | amount |
+|---|---|---|
+| `notional` | `rates` | rate times an exposure |
+| `haircut` | `rates` | the collateral block's haircuts on collateral |
+| `confidence` | `rates` | rate times (1 - confidence) times an exposure, where the oracle's confidence is below a threshold |
+| `depeg` | `rates` | rate times what the settlement currency costs less than a threshold, times exposures |
+| `basis` | `basis` | what each expiry's options lose by a move of its forward alone, times a factor that grows with its tenor |
+| `standard_option` | `standard` | margin of options expiry by expiry: isolated, or the largest loss at settlement if that is less |
+
+Exposures and confidences are `riskproof.risk.margining.book`'s. A new kind is a class with `parse`, `to_document` and `amount`, listed in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from riskproof import encoding
+from riskproof.encoding import Json
+from riskproof.errors import ModelError
+from riskproof.risk.margining.charges.basis import Basis
+from riskproof.risk.margining.charges.context import Charge
+from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
+from riskproof.risk.margining.charges.standard import StandardOption
+from riskproof.risk.margining.grid import choice
+
+__all__ = ["KINDS", "Charge", "parse"]
+
+
+class _Kind(Protocol):
+    def parse(self, members: dict[str, Json], where: str) -> Charge: ...
+
+
+KINDS: Final[dict[str, _Kind]] = {
+    "notional": Notional,
+    "haircut": Haircut,
+    "confidence": Confidence,
+    "depeg": Depeg,
+    "basis": Basis,
+    "standard_option": StandardOption,
+}
+_ID = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+def parse(node: Json, where: str, *, has_collateral: bool) -> tuple[str, Charge]:
+    """(id, charge) of an item of the block (ModelError, EncodingError)."""
+    if not isinstance(node, dict):
+        raise ModelError(f"{type(node).__name__} in place of a charge", where=where, expected="an object")
+    for name in ("id", "kind"):
+        if name not in node:
+            raise ModelError(f"member {name!r} is missing", where=where, expected="id and kind")
+    name = encoding.string(node["id"], f"{where}.id", max_length=64)
+    if not _ID.issuperset(name):
+        raise ModelError(f"not an id: {name!r}", where=f"{where}.id", expected="a-z, 0-9 and _")
+    kind = choice(node["kind"], f"{where}.kind", *KINDS)
+    if kind == "haircut" and not has_collateral:
+        raise ModelError("haircuts without a collateral block", where=f"{where}.kind", expected="a collateral block")
+    return name, KINDS[kind].parse({k: v for k, v in node.items() if k not in ("id", "kind")}, where)

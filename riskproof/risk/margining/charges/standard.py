@@ -1,0 +1,95 @@
+"""The `standard_option` charge: margin of options without netting across expiries, as Derive's standard manager has it.
+
+For each expiry, with S the index price, F the forward, V the value of a position (negative if short), q its size in coins:
+
+    isolated  = sum over short positions of
+        call  maintenance  V + q S call_maintenance
+              initial      V + q S max(spot_minimum, spot_maximum - max(0, K - S) / S)
+        put   maintenance  V + min(q S put_maintenance, V put_value_maintenance)
+              initial      min(V + q S max(spot_minimum, spot_maximum - max(0, S - K) / S), maintenance put_initial_scale)
+    bounded   = the least payoff of all positions at a settlement price of zero or of any of their strikes, at most zero,
+                + min(0, net calls) F unpaired                                        unpaired by margin
+    amount    = - max(isolated, bounded)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from riskproof import encoding
+from riskproof.encoding import Json
+from riskproof.errors import ModelError
+from riskproof.risk.margining import exact
+from riskproof.risk.margining.charges.context import INITIAL, parse_rates, rate_of, rates_document
+from riskproof.risk.margining.grid import BASE
+from riskproof.risk.margining.market import terms
+
+if TYPE_CHECKING:
+    from riskproof.risk.margining.book import Holding, NettingSet
+    from riskproof.risk.margining.values import UnitValues
+
+_RATES = (
+    "spot_minimum",
+    "spot_maximum",
+    "call_maintenance",
+    "put_maintenance",
+    "put_value_maintenance",
+    "put_initial_scale",
+)
+_ZERO = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class StandardOption:
+    """`standard_option`."""
+
+    spot_minimum: Fraction
+    spot_maximum: Fraction
+    call_maintenance: Fraction
+    put_maintenance: Fraction
+    put_value_maintenance: Fraction
+    put_initial_scale: Fraction
+    unpaired: tuple[Fraction, Fraction]
+
+    @classmethod
+    def parse(cls, members: dict[str, Json], where: str) -> StandardOption:
+        m = encoding.members(members, where, (*_RATES, "unpaired"))
+        rates = {name: exact.parse(m[name], f"{where}.{name}", low=0, high=10) for name in _RATES}
+        if rates["spot_maximum"] < rates["spot_minimum"]:
+            raise ModelError("below spot_minimum", where=f"{where}.spot_maximum", expected="at least spot_minimum")
+        return cls(**rates, unpaired=parse_rates(m["unpaired"], f"{where}.unpaired"))
+
+    def to_document(self) -> dict[str, Json]:
+        rates = {name: exact.text(getattr(self, name)) for name in _RATES}
+        return {"kind": "standard_option", **rates, "unpaired": rates_document(self.unpaired)}
+
+    def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
+        total = _ZERO
+        for (underlying, _), holdings in book.options.items():
+            spot = book.market.index(underlying).price
+            isolated = sum((self._isolated(h, spot, values, margin) for h in holdings if h.quantity < 0), _ZERO)
+            total -= max(isolated, self._bounded(book, holdings, margin))
+        return total
+
+    def _isolated(self, h: Holding, spot: Fraction, values: UnitValues, margin: str) -> Fraction:
+        strike, call = terms(h.listing)
+        value, size = values.options((h,), BASE), h.coins
+        share = max(self.spot_minimum, self.spot_maximum - max(_ZERO, strike - spot if call else spot - strike) / spot)
+        if call:
+            return value + size * spot * (share if margin == INITIAL else self.call_maintenance)
+        maintenance = value + min(size * spot * self.put_maintenance, value * self.put_value_maintenance)
+        if margin != INITIAL:
+            return maintenance
+        return min(value + size * spot * share, maintenance * self.put_initial_scale)
+
+    def _bounded(self, book: NettingSet, holdings: tuple[Holding, ...], margin: str) -> Fraction:
+        options = [(*terms(h.listing), h.coins) for h in holdings]
+        worst = min(
+            sum((size * max(price - k if call else k - price, _ZERO) for k, call, size in options), _ZERO)
+            for price in {_ZERO, *(k for k, _, _ in options)}
+        )
+        net_calls = sum((size for _, call, size in options if call), _ZERO)
+        forward = book.market.forward(holdings[0].listing).price
+        return min(worst, _ZERO) + min(net_calls, _ZERO) * forward * rate_of(self.unpaired, margin)

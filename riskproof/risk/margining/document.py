@@ -1,0 +1,224 @@
+"""A model document of version 2: everything that a venue's margin is made of, as data.
+
+    {"schema": "riskproof/model/v2", "name": "derive-pm2", "description": "...", "checked": "...",
+     "grid": ..., "volatility": ..., "pricing": ..., "netting": {"sets": "account"}, "charges": [...], "aggregate": ...,
+     "collateral": ..., "rounding": {"requirement": {"decimals": 6, "direction": "up"}, "value": {"decimals": 6, "direction": "down"}},
+     "limits": {"legs": 128, "expiries": 30, "underlyings": 1, "snapshot_age_seconds": 31622400}}
+
+Each block is a module: `grid`, `volatility`, `pricing`, `charges`, `aggregate`, `collateral`. Numbers are strings (`exact`). A file may be
+laid out as people like; the digest is that of the canonical JSON of the expanded document, without members that have their default.
+
+netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying
+rounding        how a reported requirement and a reported value (equity, P&L) are rounded; inside, everything is exact
+limits          most positions, expiries and underlyings of an account, and the age of the oldest snapshot the model may be used on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from typing import Final
+
+from riskproof import encoding
+from riskproof.encoding import Json
+from riskproof.errors import EncodingError, ModelError
+from riskproof.market.snapshot import MAX_MATURITY
+from riskproof.risk.margining import aggregate, charges, collateral, grid, pricing, volatility
+from riskproof.risk.margining.aggregate import Aggregate
+from riskproof.risk.margining.charges import Charge
+from riskproof.risk.margining.collateral import Collateral
+from riskproof.risk.margining.grid import Scenario
+from riskproof.risk.margining.pricing import Pricing
+from riskproof.risk.margining.volatility import Volatility
+
+SCHEMA: Final = "riskproof/model/v2"
+MAX_MODEL_BYTES: Final = 1 << 20
+MAX_CHARGES: Final = 64
+ACCOUNT, UNDERLYING = "account", "underlying"
+_DIRECTIONS = ("up", "down", "half_even")
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """Decimals (0 to 18) and direction of reported requirements and of reported values."""
+
+    requirement: tuple[int, str]
+    value: tuple[int, str]
+
+    def to_document(self) -> dict[str, Json]:
+        return {
+            n: {"decimals": getattr(self, n)[0], "direction": getattr(self, n)[1]} for n in ("requirement", "value")
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Most positions, expiries and underlyings of an account; seconds."""
+
+    legs: int
+    expiries: int
+    underlyings: int
+    snapshot_age_seconds: int
+
+    def to_document(self) -> dict[str, Json]:
+        return {n: getattr(self, n) for n in ("legs", "expiries", "underlyings", "snapshot_age_seconds")}
+
+
+@dataclass(frozen=True)
+class MarginModel:
+    """A model of version 2, checked. Make it with `from_bytes` or `from_document`."""
+
+    name: str
+    description: str
+    checked: str
+    scenarios: tuple[Scenario, ...]
+    volatility: Volatility
+    pricing: Pricing
+    sets: str
+    charges: tuple[tuple[str, Charge], ...]
+    aggregate: Aggregate
+    collateral: Collateral | None
+    rounding: Rounding
+    limits: Limits
+
+    @cached_property
+    def digest(self) -> bytes:
+        """32 bytes naming this model."""
+        return encoding.digest(encoding.TAG_MODEL, self.to_bytes())
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """Places of the scenarios of each group."""
+        groups: dict[str, list[int]] = {}
+        for i, scenario in enumerate(self.scenarios):
+            groups.setdefault(scenario.group, []).append(i)
+        return {name: tuple(places) for name, places in groups.items()}
+
+    def to_document(self) -> dict[str, Json]:
+        document: dict[str, Json] = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "description": self.description,
+            "checked": self.checked,
+            "grid": {"scenarios": [s.to_document() for s in self.scenarios]},
+            "volatility": self.volatility.to_document(),
+            "pricing": self.pricing.to_document(),
+            "netting": {"sets": self.sets},
+            "charges": [{"id": name, **charge.to_document()} for name, charge in self.charges],
+            "aggregate": self.aggregate.to_document(),
+            "rounding": self.rounding.to_document(),
+            "limits": self.limits.to_document(),
+        }
+        if self.collateral is not None:
+            document["collateral"] = self.collateral.to_document()
+        return document
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON of the expanded document."""
+        return encoding.canonical_json(self.to_document())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str = "model") -> MarginModel:
+        """Parse and check a model file, canonical or not.
+
+        Raises:
+            EncodingError: not JSON of our kind.
+            ModelError: a member is missing, unknown or wrong; `where` ends in its path, `expected` says what would be right.
+        """
+        return cls.from_document(encoding.parse_json(data, where, limit=MAX_MODEL_BYTES), where)
+
+    @classmethod
+    def from_document(cls, node: Json, where: str = "model") -> MarginModel:
+        """Read a model document (ModelError)."""
+        with _member_errors(where):
+            return _read(node)
+
+
+def shipped_models() -> list[str]:
+    """Names of the models of version 2 that come with the package, sorted."""
+    folder = resources.files("riskproof.risk.models.v2")
+    return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+
+
+@cache
+def load_model(name: str) -> MarginModel:
+    """A shipped model of version 2 by name; ModelError if there is none."""
+    if name not in shipped_models():
+        raise ModelError(f"no model {name[:64]!r} ships", where="model", expected=", ".join(shipped_models()))
+    return MarginModel.from_bytes((resources.files("riskproof.risk.models.v2") / f"{name}.json").read_bytes(), name)
+
+
+def _read(node: Json) -> MarginModel:
+    m = encoding.members(
+        node,
+        "",
+        (
+            "schema",
+            "name",
+            "description",
+            "checked",
+            "grid",
+            "volatility",
+            "pricing",
+            "netting",
+            "charges",
+            "aggregate",
+            "rounding",
+            "limits",
+        ),
+        ("collateral",),
+    )
+    if m["schema"] != SCHEMA:
+        raise ModelError("not a model of this version", where="schema", expected=SCHEMA)
+    vol = volatility.parse(m["volatility"])
+    scenarios = grid.parse(m["grid"], vol.names)
+    held = collateral.parse(m["collateral"]) if "collateral" in m else None
+    parsed: list[tuple[str, Charge]] = []
+    for i, item in enumerate(encoding.array(m["charges"], "charges", max_length=MAX_CHARGES)):
+        name, charge = charges.parse(item, f"charges[{i}]", has_collateral=held is not None)
+        if name in dict(parsed):
+            raise ModelError(f"{name} is listed twice", where=f"charges[{i}].id", expected="one charge of an id")
+        parsed.append((name, charge))
+    netting = encoding.members(m["netting"], "netting", ("sets",))
+    rounding = encoding.members(m["rounding"], "rounding", ("requirement", "value"))
+    limits = encoding.members(m["limits"], "limits", ("legs", "expiries", "underlyings", "snapshot_age_seconds"))
+    return MarginModel(
+        name=grid.identifier(m["name"], "name"),
+        description=encoding.string(m["description"], "description", max_length=2_000),
+        checked=encoding.string(m["checked"], "checked", max_length=2_000),
+        scenarios=scenarios,
+        volatility=vol,
+        pricing=pricing.parse(m["pricing"]),
+        sets=grid.choice(netting["sets"], "netting.sets", ACCOUNT, UNDERLYING),
+        charges=tuple(parsed),
+        aggregate=aggregate.parse(
+            m["aggregate"], frozenset(s.group for s in scenarios), frozenset(name for name, _ in parsed)
+        ),
+        collateral=held,
+        rounding=Rounding(*(_rounding(rounding[n], f"rounding.{n}") for n in ("requirement", "value"))),
+        limits=Limits(
+            encoding.integer(limits["legs"], "limits.legs", low=1, high=65_536),
+            encoding.integer(limits["expiries"], "limits.expiries", low=1, high=4_096),
+            encoding.integer(limits["underlyings"], "limits.underlyings", low=1, high=4_096),
+            encoding.integer(limits["snapshot_age_seconds"], "limits.snapshot_age_seconds", low=1, high=MAX_MATURITY),
+        ),
+    )
+
+
+def _rounding(node: Json, where: str) -> tuple[int, str]:
+    m = encoding.members(node, where, ("decimals", "direction"))
+    decimals = encoding.integer(m["decimals"], f"{where}.decimals", low=0, high=18)
+    return decimals, grid.choice(m["direction"], f"{where}.direction", *_DIRECTIONS)
+
+
+@contextmanager
+def _member_errors(document: str) -> Iterator[None]:
+    """Turn every error about a member into a ModelError whose place starts with the document's name."""
+    try:
+        yield
+    except (EncodingError, ModelError) as error:
+        where = f"{document}.{error.where}" if error.where else document
+        raise ModelError(error.what, where=where, expected=error.expected) from None

@@ -1,0 +1,194 @@
+"""From a model, a market and an account to a margin; docs/risk-model.md, the section on version 2.
+
+For each netting set and each scenario s, with w its weight and a its price move:
+
+    E_e[s] = f(V_e[s]) V_e[s] - V_e[0]                V_e the value of an expiry's options, f the static factor of its sign
+    L[s]   = w ( sum_e E_e[s] + sum of moves of perpetuals, futures and of collateral that moves )
+             with -|E_e[s]| in place of E_e[s] where the scenario is adverse
+    loss.<group> = max over the group's scenarios of -L[s]
+
+then charges, then the aggregate. Unit values are integers of 10^-m (`values`); everything after them is exact until the report is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from riskproof.errors import PortfolioError, SnapshotError
+from riskproof.market.registry import Kind
+from riskproof.risk.margining.account import Account
+from riskproof.risk.margining.aggregate import ROOTS, Expression
+from riskproof.risk.margining.book import NettingSet, arrange
+from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE, MARGINS
+from riskproof.risk.margining.document import UNDERLYING, MarginModel
+from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
+from riskproof.risk.margining.market import MarginMarket
+from riskproof.risk.margining.report import Choice, MarginReport, SetReport
+from riskproof.risk.margining.values import UnitValues
+
+_ZERO = Fraction(0)
+
+
+def evaluate_model(
+    model: MarginModel, market: MarginMarket, account: Account, values: UnitValues | None = None
+) -> MarginReport:
+    """Margin of an account.
+
+    Args:
+        values: unit values of the same model and market from an earlier call, so that instruments are priced once for many accounts.
+
+    Raises:
+        SnapshotError: the market lacks something that is needed: a forward, a mark, a volatility, a confidence.
+        PortfolioError: more positions, expiries or underlyings than the model allows, or collateral that it does not take.
+    """
+    if values is None:
+        values = UnitValues(model, market)
+    elif values.model is not model or values.market is not market:
+        raise AssertionError("unit values of another model or market")
+    if market.settlement_price <= 0:
+        raise SnapshotError("not positive", where="settlement_price", expected="a price above zero")
+    _check_limits(model, market, account)
+    sets, cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
+    computed = [_Computed(model, book, values) for book in sets]
+    terms = {margin: _account_terms(model, market, computed, cash, margin) for margin in MARGINS}
+    choices = [c for margin in MARGINS for x in computed for c in x.choices(margin)]
+    choices += [c for margin in MARGINS for c in terms[margin][1]]
+    return MarginReport(
+        model=model.name,
+        model_digest=model.digest,
+        settlement=market.settlement,
+        scenario_ids=tuple(s.id for s in model.scenarios),
+        equity=terms[INITIAL][0]["equity"],
+        initial=terms[INITIAL][0]["initial"],
+        maintenance=terms[MAINTENANCE][0]["maintenance"],
+        cash=cash,
+        sets=tuple(x.report() for x in computed),
+        choices=tuple(choices),
+        rounding=model.rounding,
+    )
+
+
+def scenario_pnl(book: NettingSet, scenario: Scenario, values: UnitValues) -> Fraction:
+    """L[s] of a netting set."""
+    total = values.moves(book.delta_one, scenario.price) + values.moves(book.spot, scenario.price)
+    for holdings in book.options.values():
+        long, short = values.static_factors(holdings[0].place)
+        shocked = values.options(holdings, scenario.state)
+        change = shocked * (long if shocked >= 0 else short) - values.options(holdings, BASE)
+        total += -abs(change) if scenario.expiry_pnl == ADVERSE else change
+    return scenario.weight * total
+
+
+class _Computed:
+    """A netting set's numbers."""
+
+    def __init__(self, model: MarginModel, book: NettingSet, values: UnitValues) -> None:
+        self.model, self.book = model, book
+        self.pnl = tuple(scenario_pnl(book, s, values) for s in model.scenarios)
+        self.worst = {g: min(places, key=self.pnl.__getitem__) for g, places in model.groups.items()}
+        self.values = {
+            "options": sum((values.options(h, BASE) for h in book.options.values()), _ZERO),
+            "spot": sum((book.value(h) for h in book.spot), _ZERO),
+            "receivables": book.receivables,
+        }
+        self.charges = {m: {name: c.amount(book, values, m) for name, c in model.charges} for m in MARGINS}
+        self._terms: dict[str, dict[str, Fraction]] = {}
+        self._choices: dict[str, list[Choice]] = {}
+        for margin in MARGINS:
+            lookup = self._lookup(margin)
+            self._terms[margin], self._choices[margin] = _evaluated(
+                model.aggregate.set_terms, lookup, margin, book.name
+            )
+
+    def _lookup(self, margin: str) -> Callable[[str], Fraction]:
+        def lookup(name: str) -> Fraction:
+            return self.number(name, margin)
+
+        return lookup
+
+    def number(self, name: str, margin: str) -> Fraction:
+        """A named number of this set."""
+        block, _, rest = name.partition(".")
+        if block == "loss":
+            return -self.pnl[self.worst[rest]]
+        if block == "charge":
+            return self.charges[margin][rest]
+        if block == "value":
+            return self.values[rest]
+        if block == "feed":
+            return self.book.market.settlement_price
+        return self._terms[margin][name]
+
+    def choices(self, margin: str) -> list[Choice]:
+        return self._choices[margin]
+
+    def report(self) -> SetReport:
+        return SetReport(
+            self.book.name,
+            self.pnl,
+            tuple(self.worst.items()),
+            tuple(
+                (name, self.charges[INITIAL][name], self.charges[MAINTENANCE][name]) for name, _ in self.model.charges
+            ),
+            tuple(self.values.items()),
+        )
+
+
+def _account_terms(
+    model: MarginModel, market: MarginMarket, sets: list[_Computed], cash: Fraction, margin: str
+) -> tuple[dict[str, Fraction], list[Choice]]:
+    own = {name for name, _ in model.aggregate.account_terms}
+    known: dict[str, Fraction] = {}
+
+    def lookup(name: str) -> Fraction:
+        if name in own:
+            return known[name]
+        if name == "feed.settlement_price":
+            return market.settlement_price
+        if name == "value.cash":
+            return cash
+        if name == "value.total":
+            return cash + sum((v for x in sets for v in x.values.values()), _ZERO)
+        return sum((x.number(name, margin) for x in sets), _ZERO)
+
+    return _evaluated(model.aggregate.account_terms, lookup, margin, "", known)
+
+
+def _evaluated(
+    terms: tuple[tuple[str, Expression], ...],
+    lookup: Callable[[str], Fraction],
+    margin: str,
+    set_name: str,
+    known: dict[str, Fraction] | None = None,
+) -> tuple[dict[str, Fraction], list[Choice]]:
+    """Terms in order, and what their max and min chose. `known` grows as they are computed, for a lookup that reads it."""
+    results: dict[str, Fraction] = {} if known is None else known
+    choices = []
+
+    def name_of(name: str) -> Fraction:
+        return results[name] if name in results else lookup(name)
+
+    for name, x in terms:
+        results[name] = x.evaluate(name_of)
+        candidates = x.candidates(name_of)
+        if candidates and (set_name or name == margin or name not in ROOTS):
+            binding = next(label for label, value in candidates if value == results[name])
+            choices.append(Choice(set_name, margin, name, candidates, binding))
+    return results, choices
+
+
+def _check_limits(model: MarginModel, market: MarginMarket, account: Account) -> None:
+    legs = [market.listings[place] for place, _ in account.positions]
+    derivatives = [x for x in legs if x.kind is not Kind.SPOT]
+    counts = {
+        "legs": len(legs),
+        "expiries": len({(x.underlying, x.expiry) for x in derivatives if x.kind is Kind.OPTION}),
+        "underlyings": len({x.underlying for x in derivatives}),
+    }
+    for name, count in counts.items():
+        most = getattr(model.limits, name)
+        if count > most:
+            raise PortfolioError(
+                f"{count} {name}", where=f"limits.{name}", expected=f"at most {most} under {model.name}"
+            )

@@ -1,0 +1,156 @@
+"""What the engine answers: margins and everything they are made of, exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from riskproof.encoding import Json
+from riskproof.risk.margining.document import Rounding
+from riskproof.units import format_decimal, round_half_even
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Choice:
+    """What a `max` or `min` of the aggregate chose.
+
+    Attributes:
+        set: name of the netting set, or "" for a term of the account.
+        margin: "initial" or "maintenance". term: its name.
+        candidates: (label, amount) of each argument; the binding one is the first of the largest (least, for a min).
+        binding: its label.
+    """
+
+    set: str
+    margin: str
+    term: str
+    candidates: tuple[tuple[str, Fraction], ...]
+    binding: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SetReport:
+    """A netting set.
+
+    Attributes:
+        name: its underlying, or "account".
+        pnl: P&L in each scenario of the model, a gain positive, with the scenario's weight.
+        worst: (group, place of the scenario with the least P&L), groups in the model's order.
+        charges: (id, amount for initial margin, for maintenance margin).
+        values: ("options" | "spot" | "receivables", present value).
+    """
+
+    name: str
+    pnl: tuple[Fraction, ...]
+    worst: tuple[tuple[str, int], ...]
+    charges: tuple[tuple[str, Fraction, Fraction], ...]
+    values: tuple[tuple[str, Fraction], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class MarginReport:
+    """Margin of an account under a model, in the settlement currency, exact. Secret: the repr shows no number.
+
+    Attributes:
+        model, model_digest: name and digest.
+        settlement: the settlement currency.
+        scenario_ids: in the model's order.
+        equity: what the account has. initial, maintenance: what it needs; the excess is the difference.
+        sets: netting sets by name.
+        choices: what bound, for each max and min at the top of a term.
+        rounding: the model's, for `to_document`.
+    """
+
+    model: str
+    model_digest: bytes
+    settlement: str
+    scenario_ids: tuple[str, ...]
+    equity: Fraction
+    initial: Fraction
+    maintenance: Fraction
+    cash: Fraction
+    sets: tuple[SetReport, ...]
+    choices: tuple[Choice, ...]
+    rounding: Rounding
+
+    def __repr__(self) -> str:
+        return f"MarginReport({self.model}, <{len(self.sets)} netting sets>)"
+
+    @property
+    def excess_initial(self) -> Fraction:
+        """Equity less initial margin; negative is short."""
+        return self.equity - self.initial
+
+    @property
+    def excess_maintenance(self) -> Fraction:
+        """Equity less maintenance margin; negative is short."""
+        return self.equity - self.maintenance
+
+    @property
+    def charges(self) -> dict[str, tuple[Fraction, Fraction]]:
+        """(initial, maintenance) amount of each charge, summed over the sets."""
+        totals: dict[str, tuple[Fraction, Fraction]] = {}
+        for s in self.sets:
+            for name, initial, maintenance in s.charges:
+                before = totals.get(name, (Fraction(0), Fraction(0)))
+                totals[name] = before[0] + initial, before[1] + maintenance
+        return totals
+
+    @property
+    def values(self) -> dict[str, Fraction]:
+        """Present values by kind, summed over the sets, with cash."""
+        totals = {"options": Fraction(0), "spot": Fraction(0), "receivables": Fraction(0), "cash": self.cash}
+        for s in self.sets:
+            for name, value in s.values:
+                totals[name] += value
+        return totals
+
+    def to_document(self) -> dict[str, Json]:
+        """Decimal strings, rounded as the model says: requirements as requirements, everything else as values."""
+
+        def value(x: Fraction) -> str:
+            return _rounded(x, *self.rounding.value)
+
+        def requirement(x: Fraction) -> str:
+            return _rounded(x, *self.rounding.requirement)
+
+        return {
+            "model": self.model,
+            "model_digest": self.model_digest.hex(),
+            "currency": self.settlement,
+            "equity": value(self.equity),
+            "initial_margin": requirement(self.initial),
+            "maintenance_margin": requirement(self.maintenance),
+            "excess_initial": value(self.excess_initial),
+            "excess_maintenance": value(self.excess_maintenance),
+            "values": {name: value(x) for name, x in self.values.items()},
+            "charges": {
+                name: {"initial": requirement(i), "maintenance": requirement(m)}
+                for name, (i, m) in self.charges.items()
+            },
+            "choices": [
+                {
+                    "set": c.set,
+                    "margin": c.margin,
+                    "term": c.term,
+                    "binding": c.binding,
+                    "candidates": {label: value(x) for label, x in c.candidates},
+                }
+                for c in self.choices
+            ],
+            "sets": [
+                {
+                    "name": s.name,
+                    "worst": {group: self.scenario_ids[place] for group, place in s.worst},
+                    "scenarios": [{"id": i, "pnl": value(x)} for i, x in zip(self.scenario_ids, s.pnl, strict=True)],
+                }
+                for s in self.sets
+            ],
+        }
+
+
+def _rounded(x: Fraction, decimals: int, direction: str) -> str:
+    scaled = x.numerator * 10**decimals
+    if direction == "half_even":
+        return format_decimal(round_half_even(scaled, x.denominator), decimals)
+    return format_decimal(scaled // x.denominator if direction == "down" else -(-scaled // x.denominator), decimals)

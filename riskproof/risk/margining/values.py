@@ -1,0 +1,134 @@
+"""Values of one unit of an instrument in a state of the market, each an integer of 10^-m: the only rounding before the report.
+
+option       black76 of the shocked forward, volatility and time, times the unit; an inverse one times index over forward
+spot         unit mark (1 + move), converted to the settlement currency; only where the model says that the asset moves
+perpetual, future    no value; entry unit mark move, or N (1/F_0 - 1/F_s) W_s for an inverse contract of notional N
+
+forward      settled + (forward - settled) (1 + move)                                     both rounded to 10^-18
+volatility   the named shock's (`volatility`), of the log-moneyness against the forward that has not moved
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from riskproof.errors import SnapshotError
+from riskproof.market.registry import Kind, Payoff
+from riskproof.risk.margining import black76, exact
+from riskproof.risk.margining.book import Holding
+from riskproof.risk.margining.document import MarginModel
+from riskproof.risk.margining.grid import State
+from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
+
+_ZERO = Fraction(0)
+
+
+@dataclass
+class UnitValues:
+    """Values of a market's instruments under a model, each computed once."""
+
+    model: MarginModel
+    market: MarginMarket
+    _options: dict[tuple[int, Fraction, str | None, int], int] = field(default_factory=dict, repr=False)
+    _moves: dict[tuple[int, Fraction], int] = field(default_factory=dict, repr=False)
+    _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
+    _vols: dict[tuple[int, str, int], int] = field(default_factory=dict, repr=False)
+
+    def option(self, place: int, state: State) -> int:
+        """Value of one unit of an option, 10^-m."""
+        key = (place, state.price, state.vol, state.time_shift_seconds)
+        found = self._options.get(key)
+        if found is None:
+            found = self._options[key] = self._option(place, state)
+        return found
+
+    def options(self, holdings: Sequence[Holding], state: State) -> Fraction:
+        """Value of positions in options, exact."""
+        denominator = math.lcm(*(h.quantity.denominator for h in holdings))
+        total = sum(
+            h.quantity.numerator * (denominator // h.quantity.denominator) * self.option(h.place, state)
+            for h in holdings
+        )
+        return Fraction(total, denominator * 10**self.market.money_exponent)
+
+    def static_factors(self, place: int) -> tuple[Fraction, Fraction]:
+        """Factors on the value of an option's expiry, not negative and negative (`pricing`)."""
+        listing = self.market.listings[place]
+        key = (listing.underlying, listing.expiry)
+        if key not in self._factors:
+            self._factors[key] = self.model.pricing.static_factors(self.market.forward(listing))
+        return self._factors[key]
+
+    def moves(self, holdings: Sequence[Holding], price: Fraction) -> Fraction:
+        """P&L of positions in anything but options when prices move by `price`, exact."""
+        total = sum((h.quantity * self.move(h.place, price) for h in holdings), _ZERO)
+        return total / 10**self.market.money_exponent
+
+    def move(self, place: int, price: Fraction) -> int:
+        """P&L of one unit of anything but an option when prices move by `price`, 10^-m."""
+        key = (place, price)
+        found = self._moves.get(key)
+        if found is None:
+            found = self._moves[key] = exact.nearest(
+                self._move(self.market.listings[place], price), self.market.money_exponent
+            )
+        return found
+
+    def _option(self, place: int, state: State) -> int:
+        listing = self.market.listings[place]
+        forward = self.market.forward(listing)
+        if state.time_shift_seconds:
+            forward = replace(forward, seconds=forward.seconds - state.time_shift_seconds)
+        strike, call = terms(listing)
+        moved = exact.fine(forward.settled + (forward.price - forward.settled) * (1 + state.price))
+        if moved <= 0 or strike <= 0:
+            raise SnapshotError(
+                "a price that is not positive", where=listing.name, expected="forward and strike above zero"
+            )
+        unit, discount = listing.unit, exact.fine(self.model.pricing.discount(forward))
+        if listing.payoff is Payoff.INVERSE:
+            unit *= self.market.index(listing.underlying).price * (1 + state.price) / exact.unfine(moved)
+            discount = exact.FINE_ONE
+        return black76.value(
+            call,
+            moved,
+            exact.fine(strike),
+            self._volatility(place, listing, forward, state),
+            forward.seconds,
+            discount,
+            (unit.numerator, unit.denominator),
+            self.market.money_exponent,
+        )
+
+    def _volatility(self, place: int, listing: Listing, forward: Forward, state: State) -> int:
+        if listing.volatility is None:
+            raise SnapshotError("no volatility", where=listing.name, expected="a volatility of every option held")
+        if state.vol is None:
+            return exact.fine(listing.volatility)
+        key = (place, state.vol, forward.seconds)
+        found = self._vols.get(key)
+        if found is None:
+            volatility = self.model.volatility
+            k = exact.ln(terms(listing)[0] / forward.price)
+            shocked = volatility.shock(state.vol).shocked(
+                listing.volatility, k, max(forward.seconds, 0), volatility.scaling
+            )
+            found = self._vols[key] = exact.fine(shocked)
+        return found
+
+    def _move(self, listing: Listing, price: Fraction) -> Fraction:
+        mark = self.market.mark(listing)
+        if listing.kind is Kind.SPOT:
+            collateral = self.model.collateral
+            if collateral is None or not collateral.asset(listing.underlying).moves:
+                return _ZERO
+            value = listing.unit * mark * price
+            return value / self.market.settlement_price if collateral.converted else value
+        if listing.payoff is Payoff.INVERSE:
+            end = mark * (1 + price)
+            index = self.market.index(listing.underlying).price * (1 + price)
+            return listing.unit * index * (end - mark) / (mark * end)
+        return listing.unit * mark * price

@@ -1,0 +1,111 @@
+"""Run a vector file: `python -m tests.conformance FILE [--json]`. Exit status 0 if every case passes, 1 if one fails, 2 for a file that is not known."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.cases import Case, Check, load
+from tests.conformance.suites import SUITES
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance", description="Compare with a venue's published numbers."
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--json", action="store_true", help="one JSON document in place of text")
+    options = parser.parse_args(arguments)
+    try:
+        document = load(options.file)
+    except (OSError, ValueError) as error:
+        print(f"{options.file}: cannot be read: {error}", file=sys.stderr)
+        return 2
+    suite = next((s for s in SUITES if s.matches(document)), None)
+    if suite is None:
+        print(f"{options.file}: no suite knows this content", file=sys.stderr)
+        return 2
+    cases = list(suite.run(document))
+    summary = summarise(cases)
+    if options.json:
+        json.dump(summary, sys.stdout, indent=1)
+        print()
+    else:
+        _print(summary)
+    return 0 if summary["passed"] and not summary["failed"] else 1
+
+
+def summarise(cases: list[Case]) -> dict[str, Any]:
+    """Counts, worst errors by kind of number, and every failing case."""
+    run = [c for c in cases if not c.skipped]
+    kinds: dict[str, list[Check]] = {}
+    for case in run:
+        for check in case.checks:
+            kinds.setdefault(check.what.split(" ")[0], []).append(check)
+    return {
+        "passed": sum(c.passed for c in run),
+        "failed": sum(not c.passed for c in run),
+        "skipped": [{"case": c.name, "reason": c.skipped} for c in cases if c.skipped],
+        "numbers": sum(len(c.checks) for c in run),
+        "worst_relative": _text(
+            max((c.relative_error or Fraction(0) for x in run for c in x.checks), default=Fraction(0))
+        ),
+        "worst_absolute": _text(max((c.error for x in run for c in x.checks), default=Fraction(0))),
+        "kinds": {
+            name: {
+                "numbers": len(checks),
+                "worst_relative": _text(max(c.relative_error or Fraction(0) for c in checks)),
+                "worst_absolute": _text(max(c.error for c in checks)),
+            }
+            for name, checks in kinds.items()
+        },
+        "failures": [
+            {
+                "case": c.name,
+                "error": c.error,
+                "checks": [
+                    {"what": k.what, "expected": _plain(k.expected), "got": _plain(k.got), "difference": _text(k.error)}
+                    for k in c.checks
+                    if not k.passed
+                ],
+            }
+            for c in run
+            if not c.passed
+        ],
+    }
+
+
+def _print(summary: dict[str, Any]) -> None:
+    print(f"{summary['passed']} passed, {summary['failed']} failed")
+    print(
+        f"worst error over {summary['numbers']} numbers: relative {summary['worst_relative']}, absolute {summary['worst_absolute']}"
+    )
+    for name, kind in summary["kinds"].items():
+        print(
+            f"  {name:28} {kind['numbers']:6} numbers   relative {kind['worst_relative']:>10}   absolute {kind['worst_absolute']:>10}"
+        )
+    for skipped in summary["skipped"]:
+        print(f"not run: {skipped['case']}: {skipped['reason']}")
+    for failure in summary["failures"]:
+        print(f"FAILED {failure['case']}" + (f": {failure['error']}" if failure["error"] else ""))
+        for check in failure["checks"]:
+            print(
+                f"    {check['what']}: expected {check['expected']}, got {check['got']} (differs by {check['difference']})"
+            )
+
+
+def _text(x: Fraction) -> str:
+    return f"{float(x):.2e}" if x else "0"
+
+
+def _plain(x: Fraction) -> str:
+    """Eighteen decimals."""
+    return f"{x.numerator * 10**18 // x.denominator / 10**18:.17g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

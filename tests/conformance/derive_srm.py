@@ -1,0 +1,2 @@
+def matches(d):
+    return False

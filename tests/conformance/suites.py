@@ -1,0 +1,18 @@
+"""The suites, in the order in which they are asked whether a file is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from tests.conformance import derive_pm1, derive_pm2, derive_srm
+from tests.conformance.cases import Case
+
+
+class Suite(Protocol):
+    def matches(self, document: Any) -> bool: ...
+
+    def run(self, document: Any) -> Iterator[Case]: ...
+
+
+SUITES: list[Suite] = [derive_pm2, derive_pm1, derive_srm]
