@@ -1,4 +1,7 @@
-"""Run a vector file: `python -m tests.conformance FILE [--json]`. Exit status 0 if every case passes, 1 if one fails, 2 for a file that is not known."""
+"""Run a vector file: `python -m tests.conformance FILE [--json]`.
+
+Exit status 0 if every case passes, 1 if one fails, 2 for a file that is not known.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from riskproof.risk.margining.exact import FINE, nearest
+from riskproof.units import format_decimal
 from tests.conformance.cases import Case, Check, load
 from tests.conformance.suites import SUITES
 
@@ -63,15 +68,14 @@ def summarise(cases: list[Case]) -> dict[str, Any]:
             }
             for name, checks in kinds.items()
         },
+        "parts_that_differ": [
+            {"case": c.name, **_difference(k)} for c in run for k in c.checks if not k.required and not k.within
+        ],
         "failures": [
             {
                 "case": c.name,
                 "error": c.error,
-                "checks": [
-                    {"what": k.what, "expected": _plain(k.expected), "got": _plain(k.got), "difference": _text(k.error)}
-                    for k in c.checks
-                    if not k.passed
-                ],
+                "checks": [_difference(k) for k in c.checks if not k.passed],
             }
             for c in run
             if not c.passed
@@ -85,11 +89,12 @@ def _print(summary: dict[str, Any]) -> None:
         f"worst error over {summary['numbers']} numbers: relative {summary['worst_relative']}, absolute {summary['worst_absolute']}"
     )
     for name, kind in summary["kinds"].items():
-        print(
-            f"  {name:28} {kind['numbers']:6} numbers   relative {kind['worst_relative']:>10}   absolute {kind['worst_absolute']:>10}"
-        )
+        errors = f"relative {kind['worst_relative']:>10}   absolute {kind['worst_absolute']:>10}"
+        print(f"  {name:28} {kind['numbers']:6} numbers   {errors}")
     for skipped in summary["skipped"]:
         print(f"not run: {skipped['case']}: {skipped['reason']}")
+    for part in summary["parts_that_differ"]:
+        print(f"part differs: {part['case']}: {part['what']}: expected {part['expected']}, got {part['got']}")
     for failure in summary["failures"]:
         print(f"FAILED {failure['case']}" + (f": {failure['error']}" if failure["error"] else ""))
         for check in failure["checks"]:
@@ -98,13 +103,22 @@ def _print(summary: dict[str, Any]) -> None:
             )
 
 
+def _difference(check: Check) -> dict[str, str]:
+    return {
+        "what": check.what,
+        "expected": _plain(check.expected),
+        "got": _plain(check.got),
+        "difference": _text(check.error),
+    }
+
+
 def _text(x: Fraction) -> str:
     return f"{float(x):.2e}" if x else "0"
 
 
 def _plain(x: Fraction) -> str:
-    """Eighteen decimals."""
-    return f"{x.numerator * 10**18 // x.denominator / 10**18:.17g}"
+    """To eighteen decimals."""
+    return format_decimal(nearest(x, FINE), FINE)
 
 
 if __name__ == "__main__":

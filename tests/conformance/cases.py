@@ -13,7 +13,8 @@ from typing import Any
 class Check:
     """One number: expected and got.
 
-    It passes if the difference is at most `absolute`, or at most `relative` of the expected size.
+    It is within tolerance if the difference is at most `absolute`, or at most `relative` of the expected size. A number that
+    is not required (an intermediate one, which a venue may define in its own way) is reported, and fails no case.
     """
 
     what: str
@@ -21,6 +22,7 @@ class Check:
     got: Fraction
     relative: Fraction = Fraction(0)
     absolute: Fraction = Fraction(0)
+    required: bool = True
 
     @property
     def error(self) -> Fraction:
@@ -32,8 +34,12 @@ class Check:
         return self.error / abs(self.expected) if abs(self.expected) > self.absolute else None
 
     @property
-    def passed(self) -> bool:
+    def within(self) -> bool:
         return self.error <= max(self.absolute, self.relative * abs(self.expected))
+
+    @property
+    def passed(self) -> bool:
+        return self.within or not self.required
 
 
 @dataclass

@@ -26,12 +26,13 @@ from riskproof.risk.margining import (
 from riskproof.risk.margining.exact import text
 from riskproof.risk.margining.surfaces import Svi
 from tests.conformance.cases import Case, Check, number
+from tests.conformance.derive_common import EXACT, confidence, peg_factor
 
 SETTLEMENT_WINDOW = 1800
 UNDERLYING, CASH, PERPETUAL = "INDEX", "CASH", "PERP"
-_RELATIVE = Fraction(1, 10**10)
 # The published P&Ls were computed in float64 from notionals of up to 1e8; differences below this are theirs.
 _FLOAT_NOISE = Fraction(1, 10**7)
+_MARGIN_NOISE = Fraction(1, 10**8)
 
 
 def matches(document: Any) -> bool:
@@ -58,8 +59,8 @@ def _checks(base: Any, case: Any) -> list[Check]:
     market, account = market_and_account(inputs)
     report = evaluate_model(model, market, account)
     checks = [
-        Check("IM", number(expected["IM"]), report.excess_initial, _RELATIVE),
-        Check("MM", number(expected["MM"]), report.excess_maintenance, _RELATIVE),
+        Check("IM", number(expected["IM"]), report.excess_initial, EXACT, _MARGIN_NOISE),
+        Check("MM", number(expected["MM"]), report.excess_maintenance, EXACT, _MARGIN_NOISE),
     ]
     checks += _scenario_checks(parameters["Scenarios"], expected, case.get("recomputed_mpmath50", {}), report)
     return checks + _part_checks(inputs, expected, report)
@@ -70,7 +71,7 @@ def _scenario_checks(scenarios: list[Any], expected: Any, recomputed: Any, repor
     checks = []
     for i, x in enumerate(recomputed.get("scenario_pnl", [])):
         checks.append(
-            Check(f"scenario {report.scenario_ids[i]} (recomputed)", number(x), pnl[i], _RELATIVE, Fraction(1, 10**9))
+            Check(f"scenario {report.scenario_ids[i]} (recomputed)", number(x), pnl[i], EXACT, Fraction(1, 10**9))
         )
     published = {
         (round(number(move), 9), {1: "Up", 0: "None", -1: "Down"}[int(direction)]): number(x)
@@ -82,7 +83,7 @@ def _scenario_checks(scenarios: list[Any], expected: Any, recomputed: Any, repor
         key = (round(number(s["SpotShock"]) - 1, 9), s["VolShockDirection"])
         if key in published:
             checks.append(
-                Check(f"scenario_published {report.scenario_ids[i]}", published[key], pnl[i], _RELATIVE, _FLOAT_NOISE)
+                Check(f"scenario_published {report.scenario_ids[i]}", published[key], pnl[i], EXACT, _FLOAT_NOISE)
             )
     return checks
 
@@ -108,7 +109,11 @@ def _part_checks(inputs: Any, expected: Any, report: MarginReport) -> list[Check
         "IMBaseCont": -charge("haircut", 0) + charge("haircut", 1),
         "OracleCont": -sum(confidence, Fraction(0)),
     }
-    return [Check(f"part {k}", number(expected[k]), got[k], _RELATIVE, _FLOAT_NOISE) for k in got if k in expected]
+    return [
+        Check(f"part {k}", number(expected[k]), got[k], EXACT, _FLOAT_NOISE, required=False)
+        for k in got
+        if k in expected
+    ]
 
 
 def overlaid(base: Any, override: Any) -> Any:
@@ -143,24 +148,12 @@ def model_document(p: Any, collaterals: list[Any]) -> dict[str, Any]:
             }
         }
 
-    def confidence(name: str, exposure: str, feeds: list[str]) -> dict[str, Any]:
-        return {
-            "id": f"confidence_{name}",
-            "kind": "confidence",
-            "exposure": exposure,
-            "feeds": feeds,
-            "threshold": t(other["CONF_THRESHOLD"]),
-            "rates": {"initial": t(other["CONF_MARGIN"]), "maintenance": "0"},
-        }
+    def confident(exposure: str, feeds: list[str]) -> dict[str, Any]:
+        return confidence(exposure, exposure, feeds, other["CONF_THRESHOLD"], other["CONF_MARGIN"])
 
     groups = sorted({group(s) for s in p["Scenarios"]})
     charged = ["perpetual", "naked", "haircut", "confidence_perpetual", "confidence_option", "confidence_collateral"]
-    peg = {
-        "mul": [
-            t(other["PEG_LOSS_FACTOR"]),
-            {"max": ["0", {"sum": [t(other["PEG_LOSS_THRESHOLD"]), minus("feed.settlement_price")]}]},
-        ]
-    }
+    peg = peg_factor(other["PEG_LOSS_THRESHOLD"], other["PEG_LOSS_FACTOR"])
     return {
         "schema": "riskproof/model/v2",
         "name": "derive-pm2",
@@ -219,9 +212,9 @@ def model_document(p: Any, collaterals: list[Any]) -> dict[str, Any]:
             {"id": "perpetual", "kind": "notional", "exposure": "perpetual", "rates": rates("PERP")},
             {"id": "naked", "kind": "notional", "exposure": "option_naked_short", "rates": rates("OPTION")},
             {"id": "haircut", "kind": "haircut"},
-            confidence("perpetual", "perpetual", ["index", "perpetual"]),
-            confidence("option", "option", ["index", "perpetual", "forward", "rate", "volatility"]),
-            confidence("collateral", "collateral", ["own", "market"]),
+            confident("perpetual", ["index", "perpetual"]),
+            confident("option", ["index", "perpetual", "forward", "rate", "volatility"]),
+            confident("collateral", ["own", "market"]),
         ],
         "aggregate": {
             "set": {"worst": {"max": [*(f"loss.{g}" for g in groups), "charge.basis"]}},
@@ -255,10 +248,6 @@ def model_document(p: Any, collaterals: list[Any]) -> dict[str, Any]:
         },
         "limits": {"legs": 128, "expiries": 30, "underlyings": 1, "snapshot_age_seconds": 31_622_400},
     }
-
-
-def minus(name: str) -> dict[str, Any]:
-    return {"mul": ["-1", name]}
 
 
 def group(scenario: Any) -> str:

@@ -1,2 +1,182 @@
-def matches(d):
-    return False
+"""Derive's standard manager: options by expiry, perpetuals by notional, no netting across expiries. Amounts are integers of 10^-18.
+
+Within an hour of expiry the settlement price stands for the forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from riskproof.errors import RiskproofError
+from riskproof.market.registry import Kind
+from riskproof.risk.margining import (
+    Account,
+    Forward,
+    Index,
+    Listing,
+    MarginMarket,
+    MarginModel,
+    MarginReport,
+    evaluate_model,
+)
+from riskproof.risk.margining.exact import text
+from tests.conformance.cases import Case, Check, number
+from tests.conformance.derive_common import compared, confidence, option_listing, wei
+
+SETTLEMENT_WINDOW = 3600
+CASH, UNDERLYINGS = "CASH", ("ETH", "BTC")
+
+
+def matches(document: Any) -> bool:
+    return isinstance(document, dict) and {"option", "perp", "depeg", "oracle", "base"} <= set(
+        document.get("params", {})
+    )
+
+
+def run(document: Any) -> Iterator[Case]:
+    for name, case in document["cases"].items():
+        result = Case(name)
+        try:
+            result.checks = _checks(document["params"], case)
+        except (RiskproofError, KeyError, ValueError, TypeError) as error:
+            result.error = f"{type(error).__name__}: {error}"
+        yield result
+
+
+def _checks(parameters: Any, case: Any) -> list[Check]:
+    model = MarginModel.from_document(model_document(parameters))
+    market, account = market_and_account(case["Scenario"])
+    report = evaluate_model(model, market, account)
+    initial, maintenance = report.excess_initial, report.excess_maintenance
+    margins = {"HandIM": initial, "realIM": initial, "HandMM": maintenance, "realMM": maintenance}
+    return compared(case["Result"], margins, _parts(report))
+
+
+def _parts(report: MarginReport) -> dict[str, Fraction]:
+    zero = (Fraction(0), Fraction(0))
+    charges = report.charges
+    by_set = {s.name: {name: (i, m) for name, i, m in s.charges} for s in report.sets}
+    parts = {
+        f"{u}Option{m}": -by_set.get(u, {}).get("option", zero)[k]
+        for u in UNDERLYINGS
+        for k, m in enumerate(("IM", "MM"))
+    }
+    return {
+        **parts,
+        "PortfolioMtM": sum(report.values.values(), Fraction(0)),
+        "Cash": report.values["cash"],
+        "PerpMargin": -charges.get("perpetual", zero)[1],
+        "BaseMargin": charges.get("spot_credit", zero)[1],
+        "DepegIMs": -charges.get("depeg", zero)[0],
+        "OracleConts": -sum((charges[name][0] for name in charges if name.startswith("confidence")), Fraction(0)),
+    }
+
+
+def model_document(p: Any) -> dict[str, Any]:
+    """The model that a set of parameters is."""
+    option, perpetual, base, oracle = p["option"], p["perp"], p["base"], p["oracle"]
+
+    def t(x: Any) -> str:
+        return text(number(x))
+
+    def confident(exposure: str, name: str, feeds: list[str]) -> dict[str, Any]:
+        return confidence(name, exposure, feeds, oracle[f"{name}Threshold"], oracle["OCFactor"])
+
+    charged = ["option", "perpetual", "confidence_perp", "confidence_option", "confidence_base", "depeg"]
+    requirement = {
+        "sum": ["value.options", "value.spot", {"mul": ["-1", "charge.spot_credit"]}, *(f"charge.{c}" for c in charged)]
+    }
+    margin_factor = number(base["marginFactor"])
+    return {
+        "schema": "riskproof/model/v2",
+        "name": "derive-srm",
+        "description": "Derive standard margin",
+        "checked": "a conformance case",
+        "grid": {"scenarios": []},
+        "volatility": {"shocks": {}},
+        "pricing": {"kernel": "black76-nearest/1", "discounting": "none"},
+        "netting": {"sets": "underlying"},
+        "charges": [
+            {
+                "id": "option",
+                "kind": "standard_option",
+                "spot_minimum": t(option["minSpotReq"]),
+                "spot_maximum": t(option["maxSpotReq"]),
+                "call_maintenance": t(option["mmCallSpotReq"]),
+                "put_maintenance": t(option["mmPutSpotReq"]),
+                "put_value_maintenance": t(option["MMPutMtMReq"]),
+                "put_initial_scale": t(option["mmOffsetScale"]),
+                "unpaired": {"initial": t(option["unpairedIMScale"]), "maintenance": t(option["unpairedMMScale"])},
+            },
+            {
+                "id": "perpetual",
+                "kind": "notional",
+                "exposure": "perpetual_mark",
+                "rates": {"initial": t(perpetual["imPerpReq"]), "maintenance": t(perpetual["mmPerpReq"])},
+            },
+            {
+                "id": "spot_credit",
+                "kind": "notional",
+                "exposure": "spot",
+                "rates": {"initial": text(margin_factor * number(base["IMScale"])), "maintenance": text(margin_factor)},
+            },
+            confident("perpetual", "perp", ["index", "perpetual"]),
+            confident("option_short", "option", ["index", "forward", "volatility"]),
+            confident("spot", "base", ["index"]),
+            {
+                "id": "depeg",
+                "kind": "depeg",
+                "exposures": ["perpetual", "option_short"],
+                "threshold": t(p["depeg"]["threshold"]),
+                "rates": {"initial": t(p["depeg"]["factor"]), "maintenance": "0"},
+            },
+        ],
+        "aggregate": {"account": {"equity": "value.total", "initial": requirement, "maintenance": requirement}},
+        "collateral": {
+            "conversion": "settlement_price",
+            "assets": {u: {"initial": "0", "maintenance": "0"} for u in UNDERLYINGS},
+        },
+        "rounding": {
+            "requirement": {"decimals": 18, "direction": "up"},
+            "value": {"decimals": 18, "direction": "down"},
+        },
+        "limits": {"legs": 128, "expiries": 128, "underlyings": 16, "snapshot_age_seconds": 31_622_400},
+    }
+
+
+def market_and_account(s: Any) -> tuple[MarginMarket, Account]:
+    """Feeds and positions of a case."""
+    forwards: dict[tuple[str, int], Forward] = {}
+    listings = [Listing(CASH, Kind.SPOT, CASH)]
+    positions = {CASH: wei(s["Cash"])}
+    receivables: dict[str, Fraction] = {}
+    indices: dict[str, Index] = {}
+    for i, underlying in enumerate(s["OptionUnderlying"]):
+        seconds = int(number(s["OptionExpiries"][i]))
+        settlement = s.get(f"SettlementPrice{underlying}")
+        near = int(number(s["FeedExpiries"][i])) < SETTLEMENT_WINDOW and settlement is not None
+        price = wei(settlement if near else s["Forwards"][i])
+        forward = Forward(seconds, price, confidence=wei(s["ForwardConfidences"][i]))
+        if forwards.setdefault((underlying, seconds), forward) != forward:
+            raise ValueError(f"two forwards of {underlying} at {seconds}")
+        listing = option_listing(underlying, seconds, s, i)
+        if listing.name not in positions:
+            listings.append(listing)
+        positions[listing.name] = positions.get(listing.name, Fraction(0)) + wei(s["OptionAmounts"][i])
+    for k, underlying in enumerate(UNDERLYINGS):
+        spot, mark = wei(s[f"{underlying}SpotPrice"]), wei(s["PerpPrice"][k])
+        sure, mark_sure = (wei(x) for x in s["SpotPerpConfidences"][k])
+        indices[underlying] = Index(spot, sure)
+        perpetual, asset, size = f"{underlying}-PERP", f"w{underlying}", wei(s[f"Perps_{underlying}"])
+        listings.append(Listing(perpetual, Kind.PERPETUAL, underlying, mark=mark, confidence=mark_sure))
+        listings.append(Listing(asset, Kind.SPOT, underlying, mark=spot, confidence=sure))
+        positions |= {perpetual: size, asset: wei(s[asset])}
+        if size:
+            entry, paid = s[f"LastEntry{underlying}"], s[f"Account{underlying}FundingIndex"]
+            gain = Fraction(0) if entry is None else mark - wei(entry)
+            funding = Fraction(0) if paid is None else wei(paid) - wei(s[f"{underlying}GlobalFundingIndex"])
+            receivables[perpetual] = size * (gain + funding)
+    market = MarginMarket(CASH, indices, forwards, tuple(listings), wei(s["USDCValue"]))
+    return market, Account.build(market, positions, receivables)

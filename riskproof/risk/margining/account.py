@@ -14,7 +14,8 @@ class Account:
     """Quantities by listing. They are secret: the repr shows only how many.
 
     Attributes:
-        positions: ((place, quantity), ...) by ascending place, no zeros; quantity in units of the instrument, any number of decimals.
+        positions: ((place, quantity), ...) by ascending place, no zeros; quantity in units of the instrument, any number of
+        decimals.
         receivables: ((place, amount), ...) of perpetuals and futures: P&L and funding that are not settled yet, in the
             settlement currency.
         underlying: the market that an account of one market is in, where its positions do not tell (collateral only).

@@ -18,8 +18,9 @@ An expression is a number ("1.3"), a name, or an object of one operation:
 | `feed.settlement_price` | price of the settlement currency |
 | any other | a term of the block |
 
-Terms of `set` are computed for each netting set, those of `account` once; cash belongs to the account. Where an account's term names something of a set, the
-sum over the sets is meant. Every term is computed twice, for initial and for maintenance margin, and only charges differ.
+Terms of `set` are computed for each netting set, those of `account` once; cash belongs to the account. Where an account's
+term names something of a set, the sum over the sets is meant. Every term is computed twice, for initial and for
+maintenance margin, and only charges differ.
 `account` has `equity`, `initial` and `maintenance`; a margin is a requirement, and the excess is equity minus requirement.
 What a term's `max` or `min` chose is reported.
 """

@@ -3,9 +3,10 @@
     d1 = ln(F/K) / s + s/2,   d2 = d1 - s,   s = vol sqrt(T),   T in years of 365 days
     call = D (F N(d1) - K N(d2)),   put = D (K N(-d2) - F N(-d1)),   intrinsic value times D where s = 0
 
-F, K, vol and D are integers of 10^-18; the value of a unit of u coins is rounded once, to 10^-m, to the nearest, ties to even. There is
-no other rounding and no domain: volatilities of 60,000 or a second to expiry are as good as any. That is the difference to the
-kernel `black76-q60/1` (docs/kernel.md), which is a hundred times as fast, has 10^-9 and 10^-12 for its inputs, and ends at a volatility of 20.
+F, K, vol and D are integers of 10^-18; the value of a unit of u coins is rounded once, to 10^-m, to the nearest, ties to
+even. There is no other rounding and no domain: volatilities of 60,000 or a second to expiry are as good as any. That is the
+difference to the kernel `black76-q60/1` (docs/kernel.md), which is some hundred times as fast, has 10^-9 and 10^-12 for its
+inputs, and ends at a volatility of 20.
 
 How: fixed point with P = 128 fraction bits in Python integers. N comes from its Taylor series around the nearest multiple of
 1/16, whose coefficients follow from phi' = -x phi; they are computed once. The error of a value is below 2^-108 of max(F, K), so

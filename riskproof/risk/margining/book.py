@@ -81,7 +81,7 @@ class NettingSet:
         | `perpetual`, `future` | position | size in coins times index price; an inverse contract's notional |
         | `perpetual_mark`, `future_mark` | position | with its mark in place of the index |
         | `option`, `option_short` | expiry | gross size, or that of the short ones, times index price |
-        | `option_naked_short` | expiry | sum over strikes of what is short after calls and puts of the strike are netted, times index price |
+        | `option_naked_short` | expiry | what is short after netting calls and puts of a strike, summed, times index price |
         | `spot` | asset | size times index price |
         | `collateral` | asset | value of the collateral |
         """

@@ -5,11 +5,11 @@
                    "other": {"initial": "1", "maintenance": "1"}}
 
     value     quantity unit mark / settlement price     "conversion": "settlement_price"; without the division for "none"
-    haircut   rate value                                by asset (the underlying of the spot listing), for initial and maintenance margin
+    haircut   rate value                                by asset (the underlying of the spot listing) and margin
     moves     the value takes part in the scenarios' price moves: it cancels risk
 
-An asset that is not named takes `other`; a model without `other` refuses it. Cash in the settlement currency is not collateral: it is
-worth itself. Collateral is held, never owed: a negative quantity is refused.
+An asset that is not named takes `other`; a model without `other` refuses it. Cash in the settlement currency is not
+collateral: it is worth itself. Collateral is held, never owed: a negative quantity is refused.
 """
 
 from __future__ import annotations

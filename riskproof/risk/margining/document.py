@@ -2,11 +2,13 @@
 
     {"schema": "riskproof/model/v2", "name": "derive-pm2", "description": "...", "checked": "...",
      "grid": ..., "volatility": ..., "pricing": ..., "netting": {"sets": "account"}, "charges": [...], "aggregate": ...,
-     "collateral": ..., "rounding": {"requirement": {"decimals": 6, "direction": "up"}, "value": {"decimals": 6, "direction": "down"}},
+     "collateral": ...,
+     "rounding": {"requirement": {"decimals": 6, "direction": "up"}, "value": {"decimals": 6, "direction": "down"}},
      "limits": {"legs": 128, "expiries": 30, "underlyings": 1, "snapshot_age_seconds": 31622400}}
 
-Each block is a module: `grid`, `volatility`, `pricing`, `charges`, `aggregate`, `collateral`. Numbers are strings (`exact`). A file may be
-laid out as people like; the digest is that of the canonical JSON of the expanded document, without members that have their default.
+Each block is a module: `grid`, `volatility`, `pricing`, `charges`, `aggregate`, `collateral`. Numbers are strings (`exact`).
+A file may be laid out as people like; the digest is that of the canonical JSON of the expanded document, without members
+that have their default.
 
 netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying
 rounding        how a reported requirement and a reported value (equity, P&L) are rounded; inside, everything is exact

@@ -7,7 +7,8 @@ For each netting set and each scenario s, with w its weight and a its price move
              with -|E_e[s]| in place of E_e[s] where the scenario is adverse
     loss.<group> = max over the group's scenarios of -L[s]
 
-then charges, then the aggregate. Unit values are integers of 10^-m (`values`); everything after them is exact until the report is printed.
+then charges, then the aggregate. Unit values are integers of 10^-m (`values`); everything after them is exact until the
+report is printed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def evaluate_model(
     """Margin of an account.
 
     Args:
-        values: unit values of the same model and market from an earlier call, so that instruments are priced once for many accounts.
+        values: unit values of the same model and market from an earlier call, so that instruments are priced once for many
+        accounts.
 
     Raises:
         SnapshotError: the market lacks something that is needed: a forward, a mark, a volatility, a confidence.

@@ -14,7 +14,7 @@
 | `time_shift_seconds` | 0 | time that passes |
 | `weight` | "1" | factor on the P&L, 0 to 100: SPAN's covered fraction, a dampener |
 | `group` | "all" | what an aggregate refers to: `loss.<group>` |
-| `expiry_pnl` | "signed" | "adverse" takes minus the absolute P&L of each expiry's options: a move of either sign, whichever hurts |
+| `expiry_pnl` | "signed" | "adverse": minus the absolute P&L of each expiry's options, a move of either sign, whichever hurts |
 
 `table` makes a scenario of each row, `product` one of each combination (in order, the last member fastest) with an id made of the
 values joined by "/". `linspace` is count values from first to last at equal distances, exact. `common` adds members to all. The
@@ -79,7 +79,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of the market that options are valued in: a relative price move, a volatility shock's name, seconds that have passed."""
+    """A state of the market: a relative price move, a volatility shock's name, seconds that have passed."""
 
     price: Fraction = Fraction(0)
     vol: str | None = None

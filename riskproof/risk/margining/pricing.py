@@ -2,18 +2,22 @@
 
     "pricing": {"kernel": "black76-nearest/1", "discounting": "positive_rate",
                 "static_discount": {"long": {"base": "0.95", "rate_multiplier": "1", "rate_addition": "0.08"},
-                                    "short": {"base": "1.04", "rate_multiplier": "0.5", "rate_addition": "0.08", "limit": "undiscounted"}}}
+                                    "short": {"base": "1.04", "rate_multiplier": "0.5", "rate_addition": "0.08",
+                                              "limit": "undiscounted"}}}
 
 | member | meaning |
 |---|---|
 | `kernel` | `black76-nearest/1`: values to the nearest unit of money (`black76`) |
 | `discounting` | `none`: 1. `rate`: D = exp(-r T). `positive_rate`: the same with max(r, 0) |
-| `static_discount` | optional. The value of an expiry's options in a shocked state counts times a factor that depends on its sign: `long` where it is not negative, `short` where it is |
+| `static_discount` | optional: a factor on the value of an expiry's options in a scenario, by sign |
+
+    long factor, of a value that is not negative, and short factor, of a negative one
 
     long factor  = base exp(-T (rate_multiplier max(r, 0) + rate_addition))
     short factor = base exp(+T (rate_multiplier max(r, 0) + rate_addition)), with `limit` "undiscounted" at most 1 / D
 
-T is in years of 365 days. Discount factors and exponentials are rounded to 10^-18 (`exact`). A side that is left out has the factor 1.
+T is in years of 365 days. Discount factors and exponentials are rounded to 10^-18 (`exact`). A side that is left
+out has the factor 1.
 """
 
 from __future__ import annotations

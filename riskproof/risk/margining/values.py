@@ -11,7 +11,7 @@ volatility   the named shock's (`volatility`), of the log-moneyness against the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -32,26 +32,20 @@ class UnitValues:
 
     model: MarginModel
     market: MarginMarket
-    _options: dict[tuple[int, Fraction, str | None, int], int] = field(default_factory=dict, repr=False)
-    _moves: dict[tuple[int, Fraction], int] = field(default_factory=dict, repr=False)
+    _options: dict[State, dict[int, int]] = field(default_factory=dict, repr=False)
+    _moves: dict[Fraction, dict[int, int]] = field(default_factory=dict, repr=False)
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
     _vols: dict[tuple[int, str, int], int] = field(default_factory=dict, repr=False)
 
     def option(self, place: int, state: State) -> int:
         """Value of one unit of an option, 10^-m."""
-        key = (place, state.price, state.vol, state.time_shift_seconds)
-        found = self._options.get(key)
-        if found is None:
-            found = self._options[key] = self._option(place, state)
-        return found
+        return self._column(state, (place,))[place]
 
     def options(self, holdings: Sequence[Holding], state: State) -> Fraction:
         """Value of positions in options, exact."""
         denominator = math.lcm(*(h.quantity.denominator for h in holdings))
-        total = sum(
-            h.quantity.numerator * (denominator // h.quantity.denominator) * self.option(h.place, state)
-            for h in holdings
-        )
+        column = self._column(state, (h.place for h in holdings))
+        total = sum(h.quantity.numerator * (denominator // h.quantity.denominator) * column[h.place] for h in holdings)
         return Fraction(total, denominator * 10**self.market.money_exponent)
 
     def static_factors(self, place: int) -> tuple[Fraction, Fraction]:
@@ -65,17 +59,23 @@ class UnitValues:
     def moves(self, holdings: Sequence[Holding], price: Fraction) -> Fraction:
         """P&L of positions in anything but options when prices move by `price`, exact."""
         total = sum((h.quantity * self.move(h.place, price) for h in holdings), _ZERO)
-        return total / 10**self.market.money_exponent
+        return Fraction(total, 10**self.market.money_exponent)
 
     def move(self, place: int, price: Fraction) -> int:
         """P&L of one unit of anything but an option when prices move by `price`, 10^-m."""
-        key = (place, price)
-        found = self._moves.get(key)
-        if found is None:
-            found = self._moves[key] = exact.nearest(
-                self._move(self.market.listings[place], price), self.market.money_exponent
-            )
-        return found
+        column = self._moves.setdefault(price, {})
+        if place not in column:
+            move = self._move(self.market.listings[place], price)
+            column[place] = exact.nearest(move, self.market.money_exponent)
+        return column[place]
+
+    def _column(self, state: State, places: Iterable[int]) -> dict[int, int]:
+        """Values in a state by place, at least of the places given."""
+        column = self._options.setdefault(state, {})
+        for place in places:
+            if place not in column:
+                column[place] = self._option(place, state)
+        return column
 
     def _option(self, place: int, state: State) -> int:
         listing = self.market.listings[place]

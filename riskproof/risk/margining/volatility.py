@@ -5,10 +5,11 @@
                               "down": {"multiply": {"amount": "-0.275", "scaled": true}},
                               "flat": {"add": {"amount": "0.05", "scaled": false}},
                               "skew": {"skew": {"sides": "linear", "cap": {"static": "0.15", "per_root_year": "-0.05"},
-                                       "flat_beyond": {"minimum": "0.01", "width": "4", "static": "0.6", "per_root_year": "-0.1"}}}}}
+                                       "flat_beyond": {"minimum": "0.01", "width": "4", "static": "0.6",
+                                                       "per_root_year": "-0.1"}}}}}
 
-    scale(T) = (reference / max(T, floor))^p     p = short where T <= reference, else long           "power"
-    scale(T) = the table's multiplier at T, linear between its days, flat outside                    "table": {"days", "multipliers"}
+    scale(T) = (reference / max(T, floor))^p     p = short where T <= reference, else long   "power"
+    scale(T) = the table's multiplier at T, linear between its days, flat outside            "table": {"days", "multipliers"}
     multiply   max(minimum, max(0, 1 + amount scale) vol')   vol' = max(vol, minimum_before)
     add        max(minimum, max(0, vol' + amount scale))
     skew       vol max(0, 1 + clamp(k cap(T) / k*(T)))       k = ln(strike / forward), its absolute value if sides is "absolute"

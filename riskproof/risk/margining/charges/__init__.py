@@ -1,6 +1,7 @@
 """The charges block of a model: a closed vocabulary of amounts that are added to, or compete with, the scenarios' losses.
 
-    "charges": [{"id": "naked", "kind": "notional", "exposure": "option_naked_short", "rates": {"initial": "0.005", "maintenance": "0.003"}}]
+    "charges": [{"id": "naked", "kind": "notional", "exposure": "option_naked_short",
+                 "rates": {"initial": "0.005", "maintenance": "0.003"}}, ...]
 
 | kind | module | amount |
 |---|---|---|
@@ -11,7 +12,8 @@
 | `basis` | `basis` | what each expiry's options lose by a move of its forward alone, times a factor that grows with its tenor |
 | `standard_option` | `standard` | margin of options expiry by expiry: isolated, or the largest loss at settlement if that is less |
 
-Exposures and confidences are `riskproof.risk.margining.book`'s. A new kind is a class with `parse`, `to_document` and `amount`, listed in `KINDS`.
+Exposures and confidences are `riskproof.risk.margining.book`'s. A new kind is a class
+with `parse`, `to_document` and `amount`, listed in `KINDS`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     amount = sum over expiries of max(0, -dV(up), -dV(down)) (add + per_year T)
 
-dV is the change of value of the expiry's options when its forward alone moves by `up` or `down` (relative), at unchanged volatility; T in years.
+dV is the change of value of the expiry's options when its forward alone moves by `up` or `down` (relative), at
+unchanged volatility; T in years.
 """
 
 from __future__ import annotations
