@@ -54,6 +54,9 @@ TAG_HOLDER_CONSENT: Final = "riskproof/holder-consent/v1"
 TAG_ACCOUNT_TAG: Final = "riskproof/account-tag/v1"
 TAG_ACCOUNT_SECRET: Final = "riskproof/account-secret/v1"  # noqa: S105 (a domain tag)
 TAG_LEAK_BUDGET: Final = "riskproof/leak-budget/v1"
+TAG_HISTORY: Final = "riskproof/history/v1"
+TAG_CORRELATION: Final = "riskproof/correlation/v1"
+TAG_TAIL_MODEL: Final = "riskproof/tail-model/v1"
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 32

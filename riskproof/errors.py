@@ -9,6 +9,7 @@
     |   |   |-- RegistryError           an instrument list is wrong or does not extend its predecessor
     |   |   |-- UnknownInstrumentError  a name or index is not in the registry
     |   |   |-- SnapshotError           a snapshot does not fit its registry, or lacks what was asked
+    |   |   |-- HistoryError            a history of levels has a gap, or lacks what was asked
     |   |   `-- ImportFormatError       a venue's file is not in the documented format
     |   |-- PortfolioError              a book is wrong: duplicate rows, fractional lots, unpriced holding
     |   |-- ModelError                  a risk model document is wrong
@@ -121,6 +122,12 @@ class SnapshotError(MarketError):
     """A snapshot does not fit its registry, or lacks something that is needed."""
 
     code = "SNAPSHOT"
+
+
+class HistoryError(MarketError):
+    """A history of levels has a gap, or lacks something that is needed."""
+
+    code = "HISTORY"
 
 
 class ImportFormatError(MarketError):
