@@ -11,7 +11,7 @@ from typing import Final
 from riskproof.errors import PortfolioError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.risk.margining.account import Account
-from riskproof.risk.margining.collateral import Collateral
+from riskproof.risk.margining.collateral import Asset, Collateral
 from riskproof.risk.margining.market import Listing, MarginMarket, terms
 
 EXPOSURES: Final = (
@@ -73,6 +73,10 @@ class NettingSet:
     receivables: Fraction
     _exposures: dict[str, tuple[Exposure, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for h in self.spot:
+            self.asset(h.listing.underlying)  # refuses what the model does not take
+
     def exposures(self, kind: str) -> tuple[Exposure, ...]:
         """Exposures of a kind.
 
@@ -110,6 +114,17 @@ class NettingSet:
         if h.listing.payoff is Payoff.INVERSE:
             return Fraction(1)
         return self.market.mark(h.listing) if mark else self.market.index(h.listing.underlying).price
+
+    def asset(self, name: str) -> Asset:
+        """Terms of an asset held as collateral; PortfolioError if the model does not take it."""
+        if self.collateral is None:
+            raise AssertionError("an account with collateral has a model with a collateral block")
+        return self.collateral.asset(name, self.underlying)
+
+    @cached_property
+    def moving(self) -> tuple[Holding, ...]:
+        """What takes part in price moves besides options: perpetuals, futures, and collateral that the model lets move."""
+        return self.delta_one + tuple(h for h in self.spot if self.asset(h.listing.underlying).moves)
 
     def value(self, h: Holding) -> Fraction:
         """Value of a holding of collateral."""
@@ -151,11 +166,6 @@ class NettingSet:
         if feed == "rate":
             return [_known(self.market.forward(first).rate_confidence, f"rate of {first.name}")]
         return [_known(h.listing.confidence, h.listing.name) for h in exposure.holdings]
-
-    @cached_property
-    def expiries(self) -> int:
-        """Number of option expiries."""
-        return len(self.options)
 
 
 def _known(confidence: Fraction | None, where: str) -> Fraction:
@@ -201,7 +211,6 @@ def arrange(
                 raise PortfolioError(
                     "the model takes no collateral but cash", where=h.listing.name, expected=f"{market.settlement} only"
                 )
-            collateral.asset(h.listing.underlying)
         else:
             markets.add(h.listing.underlying)
         groups.setdefault(h.listing.underlying if by_underlying else "account", []).append(h)

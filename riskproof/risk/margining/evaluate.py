@@ -73,7 +73,7 @@ def evaluate_model(
 
 def scenario_pnl(book: NettingSet, scenario: Scenario, values: UnitValues) -> Fraction:
     """L[s] of a netting set."""
-    total = values.moves(book.delta_one, scenario.price) + values.moves(book.spot, scenario.price)
+    total = values.moves(book.moving, scenario.price)
     for holdings in book.options.values():
         long, short = values.static_factors(holdings[0].place)
         shocked = values.options(holdings, scenario.state)

@@ -1,7 +1,7 @@
 """Values of one unit of an instrument in a state of the market, each an integer of 10^-m: the only rounding before the report.
 
 option       black76 of the shocked forward, volatility and time, times the unit; an inverse one times index over forward
-spot         unit mark (1 + move), converted to the settlement currency; only where the model says that the asset moves
+spot         unit mark (1 + move), converted to the settlement currency
 perpetual, future    no value; entry unit mark move, or N (1/F_0 - 1/F_s) W_s for an inverse contract of notional N
 
 forward      settled + (forward - settled) (1 + move)                                     both rounded to 10^-18
@@ -122,11 +122,9 @@ class UnitValues:
     def _move(self, listing: Listing, price: Fraction) -> Fraction:
         mark = self.market.mark(listing)
         if listing.kind is Kind.SPOT:
-            collateral = self.model.collateral
-            if collateral is None or not collateral.asset(listing.underlying).moves:
-                return _ZERO
+            converted = self.model.collateral is not None and self.model.collateral.converted
             value = listing.unit * mark * price
-            return value / self.market.settlement_price if collateral.converted else value
+            return value / self.market.settlement_price if converted else value
         if listing.payoff is Payoff.INVERSE:
             end = mark * (1 + price)
             index = self.market.index(listing.underlying).price * (1 + price)

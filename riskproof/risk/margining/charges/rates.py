@@ -63,11 +63,9 @@ class Haircut:
         return {"kind": "haircut"}
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        if book.collateral is None:
-            raise AssertionError("a model with a haircut has a collateral block")
         total = Fraction(0)
         for e in book.exposures("collateral"):
-            asset = book.collateral.asset(e.underlying)
+            asset = book.asset(e.underlying)
             total += e.amount * (asset.initial if margin == INITIAL else asset.maintenance)
         return total
 

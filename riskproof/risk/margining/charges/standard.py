@@ -66,12 +66,16 @@ class StandardOption:
         return {"kind": "standard_option", **rates, "unpaired": rates_document(self.unpaired)}
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        total = _ZERO
+        return -sum((max(pair) for pair in self.alternatives(book, values, margin)), _ZERO)
+
+    def alternatives(self, book: NettingSet, values: UnitValues, margin: str) -> list[tuple[Fraction, Fraction]]:
+        """(isolated, bounded) of each expiry."""
+        pairs = []
         for (underlying, _), holdings in book.options.items():
             spot = book.market.index(underlying).price
             isolated = sum((self._isolated(h, spot, values, margin) for h in holdings if h.quantity < 0), _ZERO)
-            total -= max(isolated, self._bounded(book, holdings, margin))
-        return total
+            pairs.append((isolated, self._bounded(book, holdings, margin)))
+        return pairs
 
     def _isolated(self, h: Holding, spot: Fraction, values: UnitValues, margin: str) -> Fraction:
         strike, call = terms(h.listing)
