@@ -15,6 +15,7 @@ Document (canonical JSON, digest under TAG_SNAPSHOT):
 * `volatility`: int64, 1e-12, of an option, required there.
 * a quote of null says that the snapshot does not price the instrument: it has expired, or the venue did not quote it. Nobody can
   hold it and have risk computed at this snapshot, unless it has expired, when it is worth nothing.
+* an optional member `feeds` has what only some margin models read (riskproof.market.feeds).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Final
 from riskproof import encoding, units
 from riskproof.encoding import Json
 from riskproof.errors import EncodingError, SnapshotError
+from riskproof.market.feeds import Feeds
 from riskproof.market.registry import MAX_PRICE, MIN_PRICE, Instrument, Kind, Payoff, Registry
 
 SCHEMA: Final = "riskproof/snapshot/v1"
@@ -63,6 +65,7 @@ class Snapshot:
         indices: (underlying, price 1e-9), sorted by underlying.
         curves: sorted by (underlying, expiry).
         quotes: one per instrument of the registry, None where it is not priced.
+        feeds: what only some margin models read, or None.
     """
 
     registry_digest: bytes
@@ -71,6 +74,7 @@ class Snapshot:
     indices: tuple[tuple[str, int], ...]
     curves: tuple[Curve, ...]
     quotes: tuple[Quote | None, ...]
+    feeds: Feeds | None = None
 
     @classmethod
     def build(
@@ -148,6 +152,9 @@ class Snapshot:
                 self._check_quote(instrument, quote)
                 if instrument.kind is Kind.SPOT and instrument.underlying == registry.numeraire:
                     _check_one(quote.mark, instrument.name)
+        if self.feeds is not None:
+            forwards = {(c.underlying, c.expiry): c.forward for c in self.curves}
+            self.feeds.check(set(names), forwards, {i for i, quote in enumerate(self.quotes) if quote is not None})
 
     def _check_curve(self, c: Curve) -> None:
         where = f"curve of {c.underlying} at {c.expiry}"
@@ -180,7 +187,7 @@ class Snapshot:
             raise SnapshotError("no forward for the option's expiry", where=where, expected="a curve")
 
     def to_document(self) -> dict[str, Json]:
-        return {
+        document: dict[str, Json] = {
             "schema": SCHEMA,
             "registry_digest": self.registry_digest.hex(),
             "time": self.time,
@@ -192,12 +199,15 @@ class Snapshot:
             ],
             "quotes": [_quote_document(q) for q in self.quotes],
         }
+        if self.feeds is not None:
+            document["feeds"] = self.feeds.to_document()
+        return document
 
     @classmethod
     def from_document(cls, node: Json, registry: Registry, where: str = "snapshot") -> Snapshot:
         """Read a snapshot document and check it against its registry (EncodingError, UnitError, SnapshotError)."""
         m = encoding.members(
-            node, where, ("schema", "registry_digest", "time", "source", "indices", "curves", "quotes")
+            node, where, ("schema", "registry_digest", "time", "source", "indices", "curves", "quotes"), ("feeds",)
         )
         if m["schema"] != SCHEMA:
             raise EncodingError("not a snapshot of this version", where=f"{where}.schema", expected=SCHEMA)
@@ -226,6 +236,7 @@ class Snapshot:
             tuple(indices),
             tuple(curves),
             tuple(_quote(x, f"{where}.quotes[{i}]") for i, x in enumerate(quotes)),
+            Feeds.from_document(m["feeds"], f"{where}.feeds") if "feeds" in m else None,
         )
         snapshot.check(registry)
         return snapshot

@@ -5,6 +5,9 @@
     account = Account.build(market, {"BTC-PERP": Fraction("-1.5"), "USDC": Fraction(1000)})          account
     report = evaluate_model(model, market, account)         -> MarginReport                          evaluate
 
+    report = margin(load("crypto-pm"), market_file, book)   the same from a market file and a book,  markets
+                                                            for models of version 1 and 2
+
     report.equity, report.initial, report.maintenance       Fractions, in the settlement currency
     report.excess_initial, report.excess_maintenance        equity less requirement; a venue's "net margin"
     report.charges                                          {id: (initial, maintenance)}
@@ -25,11 +28,13 @@ from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.document import MarginModel, load_model, shipped_models
 from riskproof.risk.margining.evaluate import evaluate_model
 from riskproof.risk.margining.market import Forward, Index, Listing, MarginMarket
+from riskproof.risk.margining.markets import AnyModel, from_market, from_portfolio, load, margin, names, read
 from riskproof.risk.margining.report import Choice, MarginReport, SetReport
 from riskproof.risk.margining.values import UnitValues
 
 __all__ = [
     "Account",
+    "AnyModel",
     "Choice",
     "Forward",
     "Index",
@@ -40,6 +45,12 @@ __all__ = [
     "SetReport",
     "UnitValues",
     "evaluate_model",
+    "from_market",
+    "from_portfolio",
+    "load",
     "load_model",
+    "margin",
+    "names",
+    "read",
     "shipped_models",
 ]

@@ -132,8 +132,8 @@ class NettingSet:
         converted = self.collateral is not None and self.collateral.converted
         return value / self.market.settlement_price if converted else value
 
-    def confidence(self, exposure: Exposure, feeds: Iterable[str]) -> Fraction:
-        """The least confidence of the feeds that an exposure depends on.
+    def confidence(self, exposure: Exposure, feeds: Iterable[str], missing: Fraction | None) -> Fraction:
+        """The least confidence of the feeds that an exposure depends on; `missing` stands for one that is not published.
 
         | feed | whose confidence |
         |---|---|
@@ -144,34 +144,31 @@ class NettingSet:
         | `volatility`, `own` | volatilities of the expiry's options that are held; mark of the position |
 
         Raises:
-            SnapshotError: one of them is not there.
+            SnapshotError: one of them is not published, and `missing` is None.
         """
-        return min((c for feed in feeds for c in self._confidences(feed, exposure)), default=Fraction(1))
+        least = Fraction(1)
+        for feed in feeds:
+            for where, confidence in self._confidences(feed, exposure):
+                if confidence is None and missing is None:
+                    raise SnapshotError("no confidence", where=where, expected="the oracle's confidence, 0 to 1")
+                known = missing if confidence is None else confidence
+                least = least if known is None else min(least, known)
+        return least
 
-    def _confidences(self, feed: str, exposure: Exposure) -> list[Fraction]:
+    def _confidences(self, feed: str, exposure: Exposure) -> list[tuple[str, Fraction | None]]:
+        """(place, confidence) of what a feed means for an exposure."""
         first = exposure.holdings[0].listing
-        if feed == "index":
-            return [_known(self.market.index(exposure.underlying).confidence, f"index of {exposure.underlying}")]
-        if feed == "market":
-            if self.underlying is None:
-                raise PortfolioError(
-                    "no one market to take the confidence of", where="underlying", expected="the account's market"
-                )
-            return [_known(self.market.index(self.underlying).confidence, f"index of {self.underlying}")]
+        if feed in ("index", "market"):
+            name = exposure.underlying if feed == "index" else self.underlying
+            return [(f"index of {name}", None if name is None else self.market.index(name).confidence)]
         if feed == "perpetual":
             held = [h.listing for h in self.delta_one if h.listing.kind is Kind.PERPETUAL]
-            return [_known(x.confidence, x.name) for x in held]
+            return [(x.name, x.confidence) for x in held]
         if feed == "forward":
-            return [_known(self.market.forward(first).confidence, f"forward of {first.name}")]
+            return [(f"forward of {first.name}", self.market.forward(first).confidence)]
         if feed == "rate":
-            return [_known(self.market.forward(first).rate_confidence, f"rate of {first.name}")]
-        return [_known(h.listing.confidence, h.listing.name) for h in exposure.holdings]
-
-
-def _known(confidence: Fraction | None, where: str) -> Fraction:
-    if confidence is None:
-        raise SnapshotError("no confidence", where=where, expected="the oracle's confidence, 0 to 1")
-    return confidence
+            return [(f"rate of {first.name}", self.market.forward(first).rate_confidence)]
+        return [(h.listing.name, h.listing.confidence) for h in exposure.holdings]
 
 
 def _option_size(kind: str, holdings: tuple[Holding, ...]) -> Fraction:

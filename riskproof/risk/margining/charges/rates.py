@@ -2,7 +2,8 @@
 
 notional      rate E                                           summed over the exposures of the kind
 haircut       h(asset) V                                       V the value of collateral, h the collateral block's rates
-confidence    rate (1 - c) E, where c < threshold              c the least confidence of the named feeds, by exposure
+confidence    rate (1 - c) E, where c < threshold              c the least confidence of the named feeds, by exposure;
+                                                                   one that is not published is refused, or counts as `missing`
 depeg         rate max(0, threshold - price) sum of exposures  price of the settlement currency
 """
 
@@ -78,10 +79,11 @@ class Confidence:
     feeds: tuple[str, ...]
     threshold: Fraction
     rates: Rates
+    missing: Fraction | None = None
 
     @classmethod
     def parse(cls, members: dict[str, Json], where: str) -> Confidence:
-        m = encoding.members(members, where, ("exposure", "feeds", "threshold", "rates"))
+        m = encoding.members(members, where, ("exposure", "feeds", "threshold", "rates"), ("missing",))
         exposure = choice(m["exposure"], f"{where}.exposure", *EXPOSURES)
         allowed = _FEEDS["option" if exposure.startswith("option") else "other"]
         feeds = [
@@ -91,16 +93,20 @@ class Confidence:
         if not feeds or len(set(feeds)) != len(feeds):
             raise ModelError("no feed, or one twice", where=f"{where}.feeds", expected="some of " + ", ".join(allowed))
         threshold = exact.parse(m["threshold"], f"{where}.threshold", low=0, high=1)
-        return cls(exposure, tuple(feeds), threshold, parse_rates(m["rates"], f"{where}.rates"))
+        missing = exact.parse(m["missing"], f"{where}.missing", low=0, high=1) if "missing" in m else None
+        return cls(exposure, tuple(feeds), threshold, parse_rates(m["rates"], f"{where}.rates"), missing)
 
     def to_document(self) -> dict[str, Json]:
-        return {
+        document: dict[str, Json] = {
             "kind": "confidence",
             "exposure": self.exposure,
             "feeds": list(self.feeds),
             "threshold": exact.text(self.threshold),
             "rates": rates_document(self.rates),
         }
+        if self.missing is not None:
+            document["missing"] = exact.text(self.missing)
+        return document
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
         rate = rate_of(self.rates, margin)
@@ -108,7 +114,7 @@ class Confidence:
             return Fraction(0)
         total = Fraction(0)
         for e in book.exposures(self.exposure):
-            c = book.confidence(e, self.feeds)
+            c = book.confidence(e, self.feeds, self.missing)
             if c < self.threshold:
                 total += (1 - c) * e.amount
         return rate * total
