@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import secrets
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 from riskproof import encoding, units
@@ -167,10 +167,24 @@ class Challenge:
         return challenge
 
 
-@lru_cache(maxsize=16)
-def _embedded(document: bytes, where: str) -> RiskModel:
-    """The model of a challenge: verifiers ask under the same one again and again, and reading it takes longer than the rest."""
-    return RiskModel.from_bytes(document, f"{where}.model.document")
+_MODELS_KEPT: Final = 16
+_models: dict[bytes, tuple[Json, RiskModel]] = {}
+
+
+def _embedded(document: Json, digest: bytes, where: str) -> RiskModel:
+    """The model of a challenge, kept: verifiers ask under the same one again and again, and reading it takes longer than the rest.
+
+    The document is compared with the kept one: another document under the same digest is read, and refused.
+    """
+    kept = _models.get(digest)
+    if kept is not None and kept[0] == document:
+        return kept[1]
+    model = RiskModel.from_document(document, f"{where}.model.document")
+    if model.digest == digest:
+        for oldest in list(_models)[: 1 - _MODELS_KEPT]:
+            _models.pop(oldest, None)
+        _models[digest] = document, model
+    return model
 
 
 def _parse(node: Json, where: str) -> Challenge:
@@ -198,6 +212,7 @@ def _parse(node: Json, where: str) -> Challenge:
     if not isinstance(m["exclusive"], bool):
         raise EncodingError("not true or false", where=f"{where}.exclusive", expected="true or false")
     model = encoding.members(m["model"], f"{where}.model", ("name", "digest"), ("document",))
+    digest = encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32)
     try:
         return Challenge(
             encoding.string(m["audience"], f"{where}.audience", max_length=MAX_AUDIENCE),
@@ -209,8 +224,8 @@ def _parse(node: Json, where: str) -> Challenge:
                 encoding.string(m["bound_micros"], f"{where}.bound_micros", max_length=20), f"{where}.bound_micros"
             ),
             encoding.string(model["name"], f"{where}.model.name", max_length=64),
-            encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32),
-            _embedded(encoding.canonical_json(model["document"]), where) if "document" in model else None,
+            digest,
+            _embedded(model["document"], digest, where) if "document" in model else None,
             encoding.integer(m["max_skew_seconds"], f"{where}.max_skew_seconds"),
             m["exclusive"],
             encoding.string(m["numeraire"], f"{where}.numeraire", max_length=64) if "numeraire" in m else None,
