@@ -143,7 +143,7 @@ class ProveRequest(_message.Message):
     """Prove a bound off the coarse grid; refused unless the venue allows it."""
     @_builtins.property
     def sequences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Attestations of the account, by their numbers."""
+        """Attestations of the account, by their numbers. Errors count attestations from 0: these, then the next two members."""
 
     @_builtins.property
     def attestation_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
