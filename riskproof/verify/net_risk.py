@@ -207,6 +207,7 @@ class _Session:
         self._max_snapshot_age = max_snapshot_age
         self._keys: dict[bytes, KeySet] = {}
         self._verdicts: dict[tuple[bytes, int], Verdict] = {}
+        self._markets: dict[bytes, Market] = {}
 
     def keys(self, case: ProofCase) -> list[KeySet]:
         """The key sets of a case (KeySetError; InputError unless keys and markets pair up with attestations)."""
@@ -223,6 +224,13 @@ class _Session:
                 self._keys[keys] = KeySet.from_bytes(keys)
             sets.append(self._keys[keys] if isinstance(keys, bytes) else keys)
         return sets
+
+    def market(self, data: bytes) -> Market:
+        """The market of a file, looked up by its bytes: Python keeps their hash, and does not keep their digest."""
+        market = self._markets.get(data)
+        if market is None:
+            market = self._markets[data] = self.cache.market(data)
+        return market
 
     def verdict(self, envelope: Envelope, attestation: Attestation, keys: KeySet) -> Verdict:
         """Checks 1 to 9 of an attestation, made once for each key set."""
@@ -369,7 +377,7 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     attestations, markets = _check_attestations(run, case, keys, document, session)
     _check_combination(run, challenge, attestations)
     parsed_markets = [
-        _check_market(run, attestation, data, session.cache)
+        _check_market(run, attestation, session.market(data))
         for attestation, data in zip(attestations, markets, strict=True)
     ]
     run.passed(Check.PROOF_MARKETS)
@@ -435,9 +443,8 @@ def _check_combination(run: Run, challenge: Challenge, attestations: Sequence[At
             run.passed(check)
 
 
-def _check_market(run: Run, attestation: Attestation, data: bytes, cache: MarketCache) -> Market:
+def _check_market(run: Run, attestation: Attestation, market: Market) -> Market:
     """Check 52 for one attestation."""
-    market = cache.market(data)
     registry, snapshot = market.registry, market.snapshot
     for what, stated, given in (
         ("registry digest", attestation.registry_digest.hex(), registry.digest.hex()),
