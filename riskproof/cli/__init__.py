@@ -3,7 +3,7 @@
 Commands are loaded when they are called, so that `riskproof verify` starts without numpy, numba or gRPC.
 
 Exit status: 0 done (for `verify`: valid); 1 refused (for `verify`: invalid); 2 bad input or usage (for `verify`: malformed);
-3 the answer could not be written (standard output is full, or nobody reads it).
+3 no answer: standard output is full or nobody reads it (for `verify-proof --reference`: or the two verifiers disagree).
 """
 
 from __future__ import annotations
