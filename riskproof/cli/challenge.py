@@ -89,7 +89,7 @@ def challenge(
     from riskproof.proof.rows import DEFAULT_BITS
 
     kind = StatementKind(statement)
-    micros = _bound(bound, needed=kind is StatementKind.LOSS)
+    micros = parse_bound(bound, needed=kind is StatementKind.LOSS)
     model = resolve_model(model_name)
     if kind is StatementKind.SOLVENCY and model.collateral is None:
         raise ModelError(
@@ -122,7 +122,7 @@ def challenge(
         click.echo(f"note: provers will refuse: {error}", err=True)
 
 
-def _bound(text: str | None, *, needed: bool) -> int:
+def parse_bound(text: str | None, *, needed: bool) -> int:
     """The bound in micros (UnitError, ProofError)."""
     if text is None:
         if needed:

@@ -111,7 +111,7 @@ def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
     model = challenge_model(challenge, RiskModel.from_bytes(job.model, "model") if job.model else None)
     inputs = []
     for i, (attestation, opening, data) in enumerate(job.accounts):
-        progress("pricing", 0.0)
+        progress("reading", 0.0)
         try:
             market = CACHE.market(data)
         except InputError as error:
