@@ -83,12 +83,20 @@ def canonical_json(document: Json) -> bytes:
         EncodingError: a float, an integer beyond 2^53 - 1, a key that is not a string, a lone surrogate, too deep.
     """
     ascii_names = _check_tree(document, None, 0)
+    if ascii_names:  # UTF-16 order (RFC 8785, section 3.2.3) is code point order; eight times as fast
+        return _dumps(document)
     try:
-        if ascii_names:  # UTF-16 order (RFC 8785, section 3.2.3) is code point order; eight times as fast
-            text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-            return text.encode("utf-8")
         return rfc8785.dumps(document)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise EncodingError(f"cannot be written as canonical JSON: {type(error).__name__}") from None
+
+
+def _dumps(document: Json) -> bytes:
+    """The canonical form of a tree of our restricted JSON whose member names are ASCII."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
         raise EncodingError(f"cannot be written as canonical JSON: {type(error).__name__}") from None
 
 
@@ -145,7 +153,10 @@ def _no_constant(text: str) -> Json:
 def _integer(text: str) -> int:
     if len(text) > 17:
         raise EncodingError(f"integer beyond 2^53 - 1: {text[:20]}...", expected="a decimal string")
-    return int(text)
+    value = int(text)
+    if abs(value) > _MAX_SAFE:
+        raise EncodingError(f"integer beyond 2^53 - 1: {text}", expected="a decimal string")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -208,7 +219,9 @@ def parse_canonical(data: bytes, where: str = "document", *, limit: int = MAX_DO
     """
     document = parse_json(data, where, limit=limit)
     try:
-        again = canonical_json(document)
+        # What was parsed is our restricted JSON. If the bytes are ASCII and canonical, so are the names: one that was escaped comes
+        # out otherwise than it went in, and the comparison fails as it should.
+        again = _dumps(document) if data.isascii() else canonical_json(document)
     except EncodingError as error:
         raise EncodingError(error.what, where=f"{where}: {error.where}", expected=error.expected) from None
     if again != data:
