@@ -181,7 +181,7 @@ class ProofMethods:
         return b"" if served is None else served.to_bytes()
 
     async def _released(self, account_id: str, answer: ProveAnswer) -> UnsignedProof:
-        """The proof, or FalseStatementError, after what it tells the verifier is charged to the account (LeakBudgetError).
+        """The proof, or why there is none, after what that tells the verifier is charged to the account (LeakBudgetError).
 
         Accounts that the holder brought are counted where they are kept: what is said of them here nobody has signed for us.
         """

@@ -18,7 +18,8 @@ from typing import Any, Final
 from riskproof.attest.answers import challenge_events
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.net_risk import ProverInput, UnsignedProof, challenge_model, prove_core
-from riskproof.errors import FalseStatementError, InputError
+from riskproof.client.failures import BY_CODE
+from riskproof.errors import InputError, RiskproofError
 from riskproof.proof.challenge import Challenge
 from riskproof.proof.leakage import Event
 from riskproof.risk.model import RiskModel
@@ -70,19 +71,19 @@ class ProveAnswer:
 
     Attributes:
         events: what the verifier learns of each account from an answer, whichever it is.
-        proof: the proof, or None if the statement is false.
-        refusal: why it is false, or None.
+        proof: the proof, or None.
+        refusal: why there is none, most often FalseStatementError; or None.
     """
 
     events: tuple[Event, ...]
     proof: UnsignedProof | None
-    refusal: FalseStatementError | None = field(repr=False)
+    refusal: RiskproofError | None = field(repr=False)
 
     def result(self, holder_key: bytes) -> list[bytes]:
         """For the server."""
         control: dict[str, Any] = {"holder_key": holder_key.hex(), "events": [_event_document(e) for e in self.events]}
         if self.refusal is not None:
-            control["refusal"] = [self.refusal.what, self.refusal.where, self.refusal.expected]
+            control["refusal"] = [self.refusal.code, self.refusal.what, self.refusal.where, self.refusal.expected]
         parts = [json.dumps(control).encode()]
         if self.proof is not None:
             p = self.proof
@@ -96,8 +97,8 @@ class ProveAnswer:
         stated = json.loads(control)
         events = tuple(_event(document) for document in stated["events"])
         if "refusal" in stated:
-            what, where, expected = stated["refusal"]
-            return cls(events, None, FalseStatementError(what, where=where, expected=expected))
+            code, what, where, expected = stated["refusal"]
+            return cls(events, None, BY_CODE[code](what, where=where, expected=expected))
         challenge_digest, proof, identity_proof, consent, *digests = parts
         key = bytes.fromhex(stated["holder_key"])
         unsigned = UnsignedProof(challenge_digest, tuple(digests), proof, identity_proof or None, consent, key)
@@ -105,7 +106,7 @@ class ProveAnswer:
 
 
 def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
-    """A `ProveJob` to a `ProveAnswer`; errors as `prove_core` but for FalseStatementError, which is an answer."""
+    """A `ProveJob` to a `ProveAnswer`. It raises what does not depend on the book; the rest is an answer, and counts as one."""
     job = ProveJob.read(arguments)
     challenge = Challenge.from_bytes(job.challenge)
     model = challenge_model(challenge, RiskModel.from_bytes(job.model, "model") if job.model else None)
@@ -128,7 +129,7 @@ def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
             allow_tight_bound=job.allow_tight_bound,
             progress=progress,
         )
-    except FalseStatementError as error:
+    except RiskproofError as error:
         refusal = error
     return ProveAnswer(events, proof, refusal).result(job.holder_key)
 

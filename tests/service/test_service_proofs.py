@@ -504,6 +504,10 @@ def test_answers_are_counted_in_the_ledger(fresh: Files) -> None:
             with pytest.raises(LeakBudgetError):  # whether it is true or not
                 alice.prove("alice", ask(verifier, 10), [attestation], HOLDER)
             fund = attest(alice, audience="fund")
+            with pytest.raises(
+                ProofError, match="the gain does not fit slacks of 64 bits"
+            ):  # told by the book: counted
+                alice.prove("alice", ask(verifier, 10**17, audience="fund"), [fund], HOLDER)
             assert alice.prove("alice", ask(verifier, audience="fund"), [fund], HOLDER)
     with serving(fresh, proving(fresh, workers=1, leak_points=2)) as live, live.client("alice", timeout=60) as alice:
         with live.client("verifier") as verifier, pytest.raises(LeakBudgetError):
