@@ -265,7 +265,7 @@ def test_altered_identity_proof_is_refused(wide: tuple[Case, Proof], length: int
     assert case.judge(altered) == Result("invalid", "6: the identities are not proved equal")
 
 
-@pytest.mark.parametrize("at", [0, 31, 32, 63])
+@pytest.mark.parametrize("at", [0, 63])
 def test_altered_signature_is_refused(small: tuple[Case, Proof], at: int) -> None:
     case, proof = small
     data = bytearray(base64.b64decode(proof["holder_signature"]))
