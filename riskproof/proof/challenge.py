@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from riskproof import encoding, units
-from riskproof.encoding import TAG_CHALLENGE, Json
+from riskproof.encoding import TAG_CHALLENGE, TAG_MODEL, Json
 from riskproof.errors import EncodingError, InputError, ProofError, UnitError
 from riskproof.proof.statement import MAX_BITS, MIN_BITS
 from riskproof.risk.model import RiskModel
@@ -17,6 +17,7 @@ from riskproof.risk.model import RiskModel
 SCHEMA: Final = "riskproof/challenge/v1"
 NONCE_BYTES: Final = 32
 MAX_AUDIENCE: Final = 128
+MAX_NUMERAIRE: Final = 16  # as in riskproof.market.registry
 MAX_LIFETIME: Final = 366 * units.SECONDS_PER_DAY
 MAX_SKEW: Final = 366 * units.SECONDS_PER_DAY
 DEFAULT_TTL: Final = 3600
@@ -82,6 +83,10 @@ class Challenge:
             raise ProofError("bound is out of range", where="bound", expected="0 to 2^63 - 1 micros of the numeraire")
         if not 0 <= self.max_skew_seconds <= MAX_SKEW:
             raise ProofError("out of range", where="max_skew_seconds", expected=f"0 to {MAX_SKEW} seconds")
+        if self.numeraire is not None and (
+            not 0 < len(self.numeraire) <= MAX_NUMERAIRE or not self.numeraire.isprintable()
+        ):
+            raise ProofError("not a currency", where="numeraire", expected=f"1 to {MAX_NUMERAIRE} printable characters")
         bits = self.slack_bits
         if bits is not None and (not MIN_BITS <= bits <= MAX_BITS or bits % 8):
             raise ProofError(
@@ -168,22 +173,23 @@ class Challenge:
 
 
 _MODELS_KEPT: Final = 16
-_models: dict[bytes, tuple[Json, RiskModel]] = {}
+_models: dict[bytes, RiskModel] = {}
 
 
-def _embedded(document: Json, digest: bytes, where: str) -> RiskModel:
+def _embedded(document: Json, where: str) -> RiskModel:
     """The model of a challenge, kept: verifiers ask under the same one again and again, and reading it takes longer than the rest.
 
-    The document is compared with the kept one: another document under the same digest is read, and refused.
+    It is found by the digest of its bytes, not by comparing trees: to Python, the documents 0 and false are equal.
     """
-    kept = _models.get(digest)
-    if kept is not None and kept[0] == document:
-        return kept[1]
+    name = encoding.digest(TAG_MODEL, encoding.canonical_json(document))
+    kept = _models.get(name)
+    if kept is not None:
+        return kept
     model = RiskModel.from_document(document, f"{where}.model.document")
-    if model.digest == digest:
+    if model.digest == name:
         for oldest in list(_models)[: 1 - _MODELS_KEPT]:
             _models.pop(oldest, None)
-        _models[digest] = document, model
+        _models[name] = model
     return model
 
 
@@ -225,10 +231,12 @@ def _parse(node: Json, where: str) -> Challenge:
             ),
             encoding.string(model["name"], f"{where}.model.name", max_length=64),
             digest,
-            _embedded(model["document"], digest, where) if "document" in model else None,
+            _embedded(model["document"], where) if "document" in model else None,
             encoding.integer(m["max_skew_seconds"], f"{where}.max_skew_seconds"),
             m["exclusive"],
-            encoding.string(m["numeraire"], f"{where}.numeraire", max_length=64) if "numeraire" in m else None,
+            encoding.string(m["numeraire"], f"{where}.numeraire", max_length=MAX_NUMERAIRE)
+            if "numeraire" in m
+            else None,
             encoding.integer(m["slack_bits"], f"{where}.slack_bits") if "slack_bits" in m else None,
         )
     except ProofError as error:

@@ -61,6 +61,7 @@ class Attestation:
 
     digest: bytes
     venue: str
+    signers: tuple[str, ...]
     audience: str
     issued_at: int
     snapshot_time: int
@@ -153,6 +154,7 @@ def parse_attestation(data: bytes) -> Attestation:
     return Attestation(
         digest=digest("riskproof/attestation/v1", data),
         venue=_string(m["venue"], "attestation.venue", 128),
+        signers=tuple(_string(x, "attestation.signers", 43) for x in _list(m["signers"], "attestation.signers")),
         audience=_string(m["audience"], "attestation.audience", 128),
         issued_at=_time(m["issued_at"], "attestation.issued_at"),
         snapshot_time=_time(m["snapshot_time"], "attestation.snapshot_time"),

@@ -107,6 +107,8 @@ def _check_rules(p: Proof, c: Challenge, given: list[Attestation], now: int | No
     epochs = {(a.venue, a.tag_epoch) for a in given}
     _require(len(epochs) == len({a.venue for a in given}), "3.1 rule 3: attestations of a venue differ in tag epoch")
     _require(all(a.key == first.key for a in given), "3.1 rule 4: attestations of different holder keys")
+    signers = {signer for a in given for signer in a.signers}
+    _require(signature.thumbprint(first.key) not in signers, "3.1 rule 4: the holder's key is a venue's")
     _require(all(a.numeraire == first.numeraire for a in given), "3.1 rule 5: attestations in different numeraires")
     _require(c.numeraire in (None, first.numeraire), "3.1 rule 5: the challenge names another numeraire")
     _require(all(a.n == first.n for a in given), "3.1 rule 5: columns of different sizes")
