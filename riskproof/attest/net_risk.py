@@ -32,7 +32,7 @@ from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import prove_same
 from riskproof.proof.leakage import check_bound, check_slack_bits
 from riskproof.proof.prover import Progress, Witness, prove
-from riskproof.proof.rows import AttestedMarket, Compiled, compile_rows
+from riskproof.proof.rows import AttestedMarket, Compiled, check_size, compile_rows
 from riskproof.proof.setup import ceremony_setup
 from riskproof.proof.statement import MAX_ATTESTATIONS, AttestedColumns, CommittedColumn, Statement
 from riskproof.proof.transcript import Transcript
@@ -346,6 +346,7 @@ def _account(given: ProverInput, model: RiskModel, where: str) -> _Account:
     ):
         if stated != own:
             raise ProofError(f"another {what} than the attested one", where=f"{where}.market", expected=stated.hex())
+    check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
     array = given.array or compute_array(market, model)
     if (array.registry_digest, array.snapshot_digest, array.model_digest) != (
         market.registry.digest,

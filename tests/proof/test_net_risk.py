@@ -27,7 +27,7 @@ from riskproof.attest.net_risk import ProverInput, challenge_model, prove_net_ri
 from riskproof.errors import FalseStatementError, InputError, ModelError, ProofError
 from riskproof.proof.challenge import Challenge, StatementKind
 from riskproof.proof.document import ProofDocument
-from riskproof.proof.rows import AttestedMarket, compile_rows
+from riskproof.proof.rows import AttestedMarket, check_size, compile_rows
 from riskproof.proof.statement import Coefficients, Rows
 from riskproof.risk.collateral import stressed_equity
 from riskproof.verify import Outcome
@@ -373,3 +373,30 @@ def test_markets_that_do_not_go_together(venue_a: Venue) -> None:
             MODEL,
             [AttestedMarket(venue_a.market, venue_a.array, (0,)), AttestedMarket(market, venue_a.array, (0,))],
         )
+
+
+class TestMarketCache:
+    def test_the_oldest_goes_first(self) -> None:
+        cache = MarketCache(entries=2)
+        data = [make_market(spot=spot).to_bytes() for spot in (90_000, 91_000, 92_000)]
+        first = cache.market(data[0])
+        assert cache.market(data[0]) is first
+        cache.market(data[1])
+        cache.market(data[2])
+        assert cache.market(data[0]) is not first
+
+    def test_the_heavy_do_not_pile_up(self) -> None:
+        cache = MarketCache(limit=1)
+        data = [make_market(spot=spot).to_bytes() for spot in (90_000, 91_000)]
+        first = cache.market(data[0])
+        assert cache.market(data[0]) is first  # the last one always stays
+        cache.market(data[1])
+        assert cache.market(data[0]) is not first
+
+
+def test_too_many_coefficients() -> None:
+    with pytest.raises(ProofError, match="model: 4097 rows over 1 columns of 256"):
+        check_size(4_097, 1, 256)
+    with pytest.raises(ProofError, match=f"at most 4096 rows and {2**25} coefficients"):
+        check_size(4_096, 64, 256)
+    check_size(4_096, 32, 256)
