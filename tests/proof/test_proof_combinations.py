@@ -545,6 +545,17 @@ def test_a_model_that_is_not_the_one_of_its_digest() -> None:
         Challenge.from_bytes(other)
 
 
+def test_a_model_whose_zero_is_false() -> None:
+    """To Python false is 0, so a model that was read before must not be found again by comparing trees."""
+    shock = SMALL.scenarios[0]
+    assert shock.time_shift_seconds == 0
+    assert Challenge.from_bytes(with_scenario(time_shift_seconds=0)).model == SMALL
+    with pytest.raises(
+        ProofError, match=r"^challenge\.model\.document\.scenarios\[0\]\.time_shift_seconds: not an integer"
+    ):
+        Challenge.from_bytes(with_scenario(time_shift_seconds=False))
+
+
 def test_coefficients_that_do_not_fit_64_bits() -> None:
     """Prices that fit, and whose ninefold does not."""
     market = make_market(spot=1_100_000)
