@@ -16,6 +16,7 @@ from riskproof.risk.model import RiskModel
 
 SCHEMA: Final = "riskproof/challenge/v1"
 NONCE_BYTES: Final = 32
+MAX_CHALLENGE_BYTES: Final = 1 << 21  # twice the largest model
 MAX_AUDIENCE: Final = 128
 MAX_NUMERAIRE: Final = 16  # as in riskproof.market.registry
 MAX_LIFETIME: Final = 366 * units.SECONDS_PER_DAY
@@ -163,7 +164,7 @@ class Challenge:
     def from_bytes(cls, data: bytes, where: str = "challenge") -> Challenge:
         """Parse a challenge: canonical JSON and ranges (ProofError)."""
         try:
-            challenge = _parse(encoding.parse_canonical(data, where), where)
+            challenge = _parse(encoding.parse_canonical(data, where, limit=MAX_CHALLENGE_BYTES), where)
         except (EncodingError, UnitError) as error:
             raise ProofError(error.what, where=error.where, expected=error.expected) from None
         challenge.__dict__["digest"] = encoding.digest(

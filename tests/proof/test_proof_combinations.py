@@ -492,6 +492,14 @@ def test_a_file_that_is_no_proof(
     malformed(judge(change(proof), asked, both), reason)
 
 
+def test_files_too_large_to_be_read(both: list[Account], asked: Challenge, proof: bytes) -> None:
+    """Refused before they are parsed."""
+    large = b" " * (1 << 21) + b"x"
+    malformed(judge(large, asked, both), r"^proof: 2097153 bytes are too many \(expected at most 2097152\)$")
+    with pytest.raises(ProofError, match=r"^challenge: 2097153 bytes are too many \(expected at most 2097152\)$"):
+        Challenge.from_bytes(large)
+
+
 def test_digests_in_another_order(both: list[Account], asked: Challenge, proof: bytes) -> None:
     turned = json.loads(proof)
     turned["attestation_digests"].reverse()
