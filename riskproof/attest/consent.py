@@ -22,7 +22,7 @@ from riskproof.errors import ProofError
 from riskproof.market.marketfile import Market
 from riskproof.proof.challenge import Challenge
 from riskproof.proof.identity import verify_same
-from riskproof.proof.rows import compile_rows
+from riskproof.proof.rows import check_size, compile_rows
 from riskproof.proof.setup import ceremony_setup
 from riskproof.proof.verifier import verify
 from riskproof.risk.arrays import compute_array
@@ -70,6 +70,8 @@ def check_consent(
                 expected=f"snapshot {attestation.snapshot_digest.hex()}",
             )
     check_combination(challenge, [attestation for attestation, _ in read], unsigned.holder_key)
+    registries = [market.registry for _, market in read]
+    check_size(len(scenarios.scenarios), sum(r.columns for r in registries), registries[0].column_size)
     compiled = compile_rows(
         challenge.statement,
         scenarios,

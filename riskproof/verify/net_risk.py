@@ -159,7 +159,8 @@ class MarketCache:
         return market
 
     def array(self, market: Market, model: RiskModel) -> RiskArray:
-        """The risk array of a market under a model (as `compute_array`)."""
+        """The risk array of a market under a model (as `compute_array`; ProofError if it is larger than any statement)."""
+        check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
         array: RiskArray = self._get(key, lambda: compute_array(market, model), lambda made: int(made.rows.nbytes))
         return array

@@ -39,9 +39,11 @@ from proof_support import (
 
 from riskproof import encoding
 from riskproof.attest.book import epoch_of
+from riskproof.attest.consent import check_consent
 from riskproof.attest.holder import ExclusiveWindow
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.keyset import KeySet, RevocationReason
+from riskproof.attest.net_risk import UnsignedProof
 from riskproof.commit.columns import Blinding
 from riskproof.commit.identity import G_ID, H_ID
 from riskproof.commit.points import parse_g1, point_bytes, scalar
@@ -52,7 +54,7 @@ from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import prove_same, verify_same
 from riskproof.proof.transcript import Transcript
 from riskproof.verify import Outcome
-from riskproof.verify.net_risk import verify_proof
+from riskproof.verify.net_risk import MarketCache, verify_proof
 
 MALLORY = SigningKey.from_seed(bytes([66]) * 32, "holder")
 
@@ -574,6 +576,25 @@ def test_coefficients_that_do_not_fit_64_bits() -> None:
     asked = replace(challenge(0, model=steep), model=steep)
     file = ProofDocument(asked.digest, (account.built.digest,), bytes(256), None, bytes(64)).to_bytes()
     refused(judge(file, asked, [account]), 54, r"^the rows cannot be computed: .* of one unit does not fit 64 bits")
+
+
+def test_a_challenge_that_would_price_too_much(short: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """4096 scenarios of 8,207 instruments: refused before anything is priced, wherever a model meets a market."""
+    many = tuple(replace(SMALL.scenarios[0], id=str(i)) for i in range(4096))
+    model, market = replace(SMALL, name="many", scenarios=many), make_market(8_200)
+    for module in ("riskproof.verify.net_risk", "riskproof.attest.net_risk", "riskproof.attest.consent"):
+        monkeypatch.setattr(f"{module}.compute_array", lambda *_: pytest.fail("priced"))
+    with pytest.raises(
+        ProofError, match=r"^model: 4096 rows over 33 columns of 256 \(expected at most 4096 rows and 33554432"
+    ):
+        MarketCache().array(market, model)
+    asked = replace(challenge(0, model=model), model=model)
+    held = signed(
+        short, replace(payload(short), registry_digest=market.registry.digest, snapshot_digest=market.snapshot.digest)
+    )
+    unsigned = UnsignedProof(asked.digest, (held.built.digest,), b"", None, b"", HOLDER.public.raw)
+    with pytest.raises(ProofError, match=r"^model: 4096 rows over 33 columns of 256"):
+        check_consent(unsigned, asked, [(held.attestation, market)])
 
 
 def test_solvency_under_a_model_without_collateral(short: Account) -> None:
