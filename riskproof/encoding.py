@@ -170,8 +170,8 @@ _QUOTED = re.compile(rb'"[^"]*"?')
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 
 
-def _check_depth(data: bytes, where: str) -> None:
-    """Refuse deep nesting before the decoder recurses into it: somebody may have raised the interpreter's recursion limit."""
+def check_depth(data: bytes, where: str) -> None:
+    """Refuse deep nesting before the decoder recurses into it: somebody may have raised the recursion limit (EncodingError)."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
     unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -194,7 +194,7 @@ def parse_json(data: bytes, where: str = "document", *, limit: int = MAX_DOCUMEN
     # Before decoding, since three bytes can become eighty of memory. Commas and brackets in strings count as well.
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
         raise EncodingError("too many values", where=where, expected=f"at most {MAX_VALUES}")
-    _check_depth(data, where)
+    check_depth(data, where)
     try:
         return json.loads(
             data.decode("utf-8", errors="strict"),
