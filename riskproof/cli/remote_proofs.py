@@ -44,6 +44,9 @@ _NOTHING = b""  # the server's own
     show_default=True,
     help="Most seconds between the attestations' times of issue, and between their snapshots' times.",
 )
+@click.option(
+    "--max-age", type=int, help="Most seconds from an attestation's issue to the challenge's [default: no limit]."
+)
 @click.option("--ttl", type=int, default=DEFAULT_TTL, show_default=True, help="Seconds in which it has to be answered.")
 @click.option("--exclusive", is_flag=True, help="Demand attestations that are exclusive for the challenge's life.")
 @click.option("--numeraire", default="", help="Currency of the bound [default: that of the attestations].")
@@ -58,6 +61,7 @@ def challenge(
     bound: str | None,
     statement: str,
     max_skew: int,
+    max_age: int | None,
     ttl: int,
     exclusive: bool,
     numeraire: str,
@@ -74,6 +78,7 @@ def challenge(
         statement=statement,
         model=model_name if model_file is None else read_bytes(model_file),
         max_skew_seconds=max_skew,
+        max_age_seconds=max_age,
         exclusive=exclusive,
         ttl_seconds=ttl,
         numeraire=numeraire,

@@ -48,6 +48,7 @@ class Challenge:
         exclusive: whether every attestation has to be exclusive for the challenge's life.
         numeraire: the currency of the bound, if the challenge names it; else that of the attestations.
         slack_bits: b, if the challenge names it; else it follows from the registries' exponents.
+        max_age_seconds: how long before the challenge an attestation may have been issued; None: as long as it is valid.
 
     Raises:
         ProofError: a member is out of its range, or the model is not the one of the digest.
@@ -66,6 +67,7 @@ class Challenge:
     exclusive: bool = False
     numeraire: str | None = None
     slack_bits: int | None = None
+    max_age_seconds: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.audience) <= MAX_AUDIENCE or not self.audience.isprintable():
@@ -84,6 +86,8 @@ class Challenge:
             raise ProofError("bound is out of range", where="bound", expected="0 to 2^63 - 1 micros of the numeraire")
         if not 0 <= self.max_skew_seconds <= MAX_SKEW:
             raise ProofError("out of range", where="max_skew_seconds", expected=f"0 to {MAX_SKEW} seconds")
+        if self.max_age_seconds is not None and not 0 <= self.max_age_seconds <= MAX_LIFETIME:
+            raise ProofError("out of range", where="max_age_seconds", expected=f"0 to {MAX_LIFETIME} seconds")
         if self.numeraire is not None and (
             not 0 < len(self.numeraire) <= MAX_NUMERAIRE or not self.numeraire.isprintable()
         ):
@@ -110,6 +114,7 @@ class Challenge:
         exclusive: bool = False,
         numeraire: str | None = None,
         slack_bits: int | None = None,
+        max_age_seconds: int | None = None,
         embed_model: bool = True,
     ) -> Challenge:
         """A fresh challenge, its nonce from the operating system's generator (ProofError as the class)."""
@@ -127,6 +132,7 @@ class Challenge:
             exclusive,
             numeraire,
             slack_bits,
+            max_age_seconds,
         )
 
     def to_document(self) -> dict[str, Json]:
@@ -149,6 +155,8 @@ class Challenge:
             document["numeraire"] = self.numeraire
         if self.slack_bits is not None:
             document["slack_bits"] = self.slack_bits
+        if self.max_age_seconds is not None:
+            document["max_age_seconds"] = self.max_age_seconds
         return document
 
     def to_bytes(self) -> bytes:
@@ -210,7 +218,7 @@ def _parse(node: Json, where: str) -> Challenge:
             "max_skew_seconds",
             "exclusive",
         ),
-        ("numeraire", "slack_bits"),
+        ("numeraire", "slack_bits", "max_age_seconds"),
     )
     if m["schema"] != SCHEMA:
         raise EncodingError("not a challenge of this version", where=f"{where}.schema", expected=SCHEMA)
@@ -239,6 +247,7 @@ def _parse(node: Json, where: str) -> Challenge:
             if "numeraire" in m
             else None,
             encoding.integer(m["slack_bits"], f"{where}.slack_bits") if "slack_bits" in m else None,
+            encoding.integer(m["max_age_seconds"], f"{where}.max_age_seconds") if "max_age_seconds" in m else None,
         )
     except ProofError as error:
         raise ProofError(error.what, where=f"{where}.{error.where}", expected=error.expected) from None

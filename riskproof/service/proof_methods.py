@@ -72,6 +72,7 @@ class ProofMethods:
             max_skew_seconds=request.max_skew_seconds if request.HasField("max_skew_seconds") else DEFAULT_MAX_SKEW,
             exclusive=request.exclusive,
             numeraire=request.numeraire or None,
+            max_age_seconds=request.max_age_seconds if request.HasField("max_age_seconds") else None,
         )
         return pb.CreateChallengeResponse(challenge_json=made.to_bytes(), challenge_digest=made.digest)
 

@@ -380,7 +380,7 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     # check 41
     run.require(
         Check.PROOF_TIME,
-        challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at + session.clock_tolerance,
+        challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at,
         f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {session.now}",
     )
     run.passed(Check.PROOF_TIME)

@@ -236,7 +236,7 @@ def test_a_false_statement_is_told_to_the_prover_alone(venue: Live, alice: Clien
 
 
 def test_accounts_of_two_venues(venue: Live, alice: Client, verifier: Client, tmp_path: Path) -> None:
-    files = make_files(tmp_path)
+    files = make_files(tmp_path, "venue-b")
     with serving(files) as other:
         settle(other)
         with other.client("alice", timeout=60) as there:
