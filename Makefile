@@ -13,7 +13,7 @@ $(READY): requirements.lock pyproject.toml tools/setup.sh
 
 setup: $(READY) ## virtual environment with pinned, hash-checked dependencies
 
-demo: $(READY) ## two venues, an attestation, a verifier and an auditor, on this machine
+demo: $(READY) ## two venues, attestations, a verifier, a proof over both, an auditor, on this machine
 	@$(BIN)/python -m riskproof.cli demo --out demo-output
 
 test: $(READY) ## the tests (a few minutes)

@@ -20,7 +20,7 @@ from riskproof import encoding, units
 from riskproof.attest.edwards import check_public_key
 from riskproof.attest.keyset import MAX_TIME, KeySet, PublicKey
 from riskproof.commit.identity import MAX_IDENTITY
-from riskproof.commit.points import POINT_BYTES, parse_g1
+from riskproof.commit.points import POINT_BYTES, known_point
 from riskproof.encoding import TAG_ACCOUNT_TAG, Json
 from riskproof.errors import AttestationError, EncodingError, KeySetError
 
@@ -64,7 +64,7 @@ class HolderBinding:
         key = encoding.hex_bytes(m["key"], f"{where}.key", KEY_BYTES)
         _check_key(key, f"{where}.key")
         identity = encoding.hex_bytes(m["identity"], f"{where}.identity", POINT_BYTES)
-        parse_g1(identity, f"{where}.identity")
+        known_point(identity, f"{where}.identity")
         return cls(
             key,
             identity,

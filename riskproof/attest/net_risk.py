@@ -32,7 +32,7 @@ from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import prove_same
 from riskproof.proof.leakage import check_bound, check_slack_bits
 from riskproof.proof.prover import Progress, Witness, prove
-from riskproof.proof.rows import AttestedMarket, Compiled, compile_rows
+from riskproof.proof.rows import AttestedMarket, Compiled, check_size, compile_rows
 from riskproof.proof.setup import ceremony_setup
 from riskproof.proof.statement import MAX_ATTESTATIONS, AttestedColumns, CommittedColumn, Statement
 from riskproof.proof.transcript import Transcript
@@ -55,7 +55,7 @@ class Rule(enum.Enum):
     KEY = enum.auto()  # one holder key, and none of a venue
     NUMERAIRE = enum.auto()  # one numeraire, the challenge's
     SIZE = enum.auto()  # one column size
-    SKEW = enum.auto()  # issued, and priced, at nearly the same time
+    SKEW = enum.auto()  # issued, and priced, at nearly the same time, and not long before the challenge
     EXCLUSIVE = enum.auto()  # exclusive for the challenge's life, if it says so
 
 
@@ -94,12 +94,18 @@ def combination_violations(challenge: Challenge, attestations: Sequence[Attestat
     if found:
         return found
     epochs: dict[str, int] = {}
+    signers_of: dict[str, tuple[str, ...]] = {}
     for a, holder in zip(attestations, holders, strict=True):
         epoch = epochs.setdefault(a.venue, holder.tag_epoch)
         require(
             Rule.ACCOUNT,
             epoch == holder.tag_epoch,
             f"attestations of {a.venue!r} have tags of epochs {epoch} and {holder.tag_epoch}: one account has two tags then",
+        )
+        require(
+            Rule.ACCOUNT,
+            signers_of.setdefault(a.venue, a.signers) == a.signers,
+            f"attestations of {a.venue!r} are signed by different keys: one account may have two tags then",
         )
     require(Rule.ACCOUNT, len({h.tag for h in holders}) == count, "two attestations are of the same account")
     require(Rule.KEY, len({h.key for h in holders}) == 1, "the attestations bind different holder keys")
@@ -121,6 +127,12 @@ def combination_violations(challenge: Challenge, attestations: Sequence[Attestat
             skew <= challenge.max_skew_seconds,
             f"{what} {skew} s apart, the challenge allows {challenge.max_skew_seconds} s",
         )
+    oldest = min(a.issued_at for a in attestations)
+    require(
+        Rule.SKEW,
+        challenge.max_age_seconds is None or challenge.issued_at - oldest <= challenge.max_age_seconds,
+        f"attested {challenge.issued_at - oldest} s before the challenge, which allows {challenge.max_age_seconds} s",
+    )
     if challenge.exclusive:
         for a in attestations:
             require(
@@ -174,15 +186,7 @@ def build_statement(challenge: Challenge, attestations: Sequence[Attestation], c
         keys.add(a.holder.key)
         columns = tuple(CommittedColumn(j, c) for j, c in zip(a.columns.live, a.columns.commitments, strict=True))
         attested.append(
-            AttestedColumns(
-                a.digest,
-                a.registry_digest,
-                a.snapshot_digest,
-                a.holder.identity,
-                a.holder.tag,
-                columns,
-                a.columns.points(),
-            )
+            AttestedColumns(a.digest, a.registry_digest, a.snapshot_digest, a.holder.identity, a.holder.tag, columns)
         )
     (key,) = keys
     return Statement(
@@ -346,6 +350,7 @@ def _account(given: ProverInput, model: RiskModel, where: str) -> _Account:
     ):
         if stated != own:
             raise ProofError(f"another {what} than the attested one", where=f"{where}.market", expected=stated.hex())
+    check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
     array = given.array or compute_array(market, model)
     if (array.registry_digest, array.snapshot_digest, array.model_digest) != (
         market.registry.digest,

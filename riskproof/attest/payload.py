@@ -26,7 +26,7 @@ import enum
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from riskproof import encoding, units
 from riskproof.attest.envelope import MAX_SIGNATURES, key_id
@@ -36,9 +36,6 @@ from riskproof.encoding import Json
 from riskproof.errors import AttestationError, EncodingError, KeySetError, PointError, UnitError
 from riskproof.market.registry import COLUMN_SIZES, MAX_INSTRUMENTS
 from riskproof.proof.grid import Grid
-
-if TYPE_CHECKING:
-    from riskproof.commit.points import G1Point
 
 SCHEMA: Final = "riskproof/attestation/v1"
 SCHEMA_HOLDER: Final = "riskproof/attestation/v2"  # if and only if a holder is bound
@@ -173,16 +170,6 @@ class Columns:
         retired = set(self.retired)
         return tuple(j for j in range(self.count) if j not in retired)
 
-    def points(self, where: str = "columns") -> tuple[G1Point, ...]:
-        """The commitments as points, read once: what parsed is known to be points (PointError names the one that is none)."""
-        known: tuple[G1Point, ...] | None = self.__dict__.get("_points")
-        if known is None:
-            from riskproof.commit.points import parse_g1
-
-            known = tuple(parse_g1(c, f"{where}.commitments[{i}]") for i, c in enumerate(self.commitments))
-            self.__dict__["_points"] = known
-        return known
-
     def to_document(self) -> dict[str, Json]:
         return {"size": self.size, "retired": list(self.retired), "commitments": [c.hex() for c in self.commitments]}
 
@@ -206,13 +193,7 @@ class Columns:
                 where=where,
                 expected=f"{count} columns together, at least one of them live",
             )
-        columns = cls(
-            size,
-            tuple(retired),
-            tuple(encoding.hex_bytes(x, f"{where}.commitments[{i}]", POINT_BYTES) for i, x in enumerate(points)),
-        )
-        columns.points(where)
-        return columns
+        return cls(size, tuple(retired), tuple(_point(x, f"{where}.commitments[{i}]") for i, x in enumerate(points)))
 
 
 @dataclass(frozen=True)
@@ -436,6 +417,14 @@ def _field_element(node: Json, where: str) -> bytes:
     data = encoding.hex_bytes(node, where, 32)
     if int.from_bytes(data, "little") >= _BN254_ORDER:
         raise EncodingError("not a reduced field element", where=where, expected="a number below BN254's group order")
+    return data
+
+
+def _point(node: Json, where: str) -> bytes:
+    from riskproof.commit.points import known_point
+
+    data = encoding.hex_bytes(node, where, POINT_BYTES)
+    known_point(data, where)
     return data
 
 

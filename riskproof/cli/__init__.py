@@ -3,7 +3,7 @@
 Commands are loaded when they are called, so that `riskproof verify` starts without numpy, numba or gRPC.
 
 Exit status: 0 done (for `verify`: valid); 1 refused (for `verify`: invalid); 2 bad input or usage (for `verify`: malformed);
-3 the answer could not be written (standard output is full, or nobody reads it).
+3 no answer: standard output is full or nobody reads it (for `verify-proof --reference`: or the two verifiers disagree).
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ EXIT_NOT_WRITTEN: Final = 3
 
 # name -> (module, attribute, one line of help), in the order in which a newcomer meets them
 COMMANDS: Final = {
-    "demo": ("riskproof.cli.demo", "demo", "Two venues, an attestation, a verifier and an auditor, on this machine."),
+    "demo": (
+        "riskproof.cli.demo",
+        "demo",
+        "Two venues, attestations, a verifier, a proof over both, an auditor: on this machine.",
+    ),
     "market": ("riskproof.cli.market", "market", "Make, import and check market files."),
     "price": ("riskproof.cli.risk", "price", "Value and Greeks of one unit of every instrument."),
     "array": ("riskproof.cli.risk", "array", "Risk array, worst scenario and margin of a book."),
@@ -96,6 +100,8 @@ def main(**_: Any) -> None:
     \b
     A venue:         riskproof market import, attest, serve
     A stranger:      riskproof verify att.json --keys keys.json
+    A lender:        riskproof challenge, verify-proof
+    A holder:        riskproof prove, disclose
     An auditor:      riskproof verify att.json --keys keys.json --market market.json --opening opening.json
     Start here:      riskproof demo
     """

@@ -128,7 +128,7 @@ def attest(
     before = _previous(previous, account)
     at = int(time.time()) if issued_at is None else issued_at
     window = _window(exclusive_from, exclusive_until, holder)
-    secret, bound = _secret_and_holder(signing[0], account, holder, holder_key, audience, at)
+    secret, bound = _secret_and_holder(signing, account, holder, holder_key, audience, at)
     with compiling():
         array = compute_array(market, model)
         risk = evaluate(market, model, array, portfolio, with_greeks=False)
@@ -174,9 +174,14 @@ def attest(
 
 
 def _secret_and_holder(
-    key: SigningKey, account: str, identity: str | None, key_file: Path | None, audience: str | None, issued_at: int
+    keys: list[SigningKey],
+    account: str,
+    identity: str | None,
+    key_file: Path | None,
+    audience: str | None,
+    issued_at: int,
 ) -> tuple[AccountSecret, HolderRequest | None]:
-    """Without a holder a new account secret; with one the account's own, from which its tag derives."""
+    """Without a holder a new account secret; with one the account's own, from the first of the keys by id, for its tag."""
     from riskproof.attest.book import AccountSecret, epoch_of
     from riskproof.attest.holder import HolderRequest, account_tag, parse_holder_key
 
@@ -188,7 +193,7 @@ def _secret_and_holder(
         raise AttestationError("a holder without a key", where="--holder", expected="--holder-key with it")
     if audience is None:
         raise AttestationError("a holder is bound towards an audience", where="--holder", expected="--audience with it")
-    secret, epoch = key.account_secret(account), epoch_of(issued_at)
+    secret, epoch = min(keys, key=lambda key: key.key_id).account_secret(account), epoch_of(issued_at)
     public = parse_holder_key(read_bytes(key_file), str(key_file))
     return secret, HolderRequest(identity, public, account_tag(secret, audience, epoch), epoch)
 

@@ -28,6 +28,7 @@ _OPTIONS = {
     "expires_at": "--ttl",
     "bound": "--bound",
     "max_skew_seconds": "--max-skew",
+    "max_age_seconds": "--max-age",
     "numeraire": "--numeraire",
     "slack_bits": "--slack-bits",
 }
@@ -51,6 +52,9 @@ _OPTIONS = {
     show_default=True,
     help="Most seconds between the attestations' times of issue, and between their snapshots' times.",
 )
+@click.option(
+    "--max-age", type=int, help="Most seconds from an attestation's issue to the challenge's [default: no limit]."
+)
 @click.option("--ttl", type=int, default=DEFAULT_TTL, show_default=True, help="Seconds in which it has to be answered.")
 @click.option("--exclusive", is_flag=True, help="Demand attestations that are exclusive for the challenge's life.")
 @click.option("--numeraire", help="Currency of the bound [default: that of the attestations].")
@@ -67,6 +71,7 @@ def challenge(
     bound: str | None,
     statement: str,
     max_skew: int,
+    max_age: int | None,
     ttl: int,
     exclusive: bool,
     numeraire: str | None,
@@ -89,7 +94,7 @@ def challenge(
     from riskproof.proof.rows import DEFAULT_BITS
 
     kind = StatementKind(statement)
-    micros = _bound(bound, needed=kind is StatementKind.LOSS)
+    micros = parse_bound(bound, needed=kind is StatementKind.LOSS)
     model = resolve_model(model_name)
     if kind is StatementKind.SOLVENCY and model.collateral is None:
         raise ModelError(
@@ -107,6 +112,7 @@ def challenge(
             exclusive=exclusive,
             numeraire=numeraire,
             slack_bits=slack_bits,
+            max_age_seconds=max_age,
             embed_model=embed_model or is_model_file(model_name),
         )
         Challenge.from_bytes(made.to_bytes(), "")
@@ -122,7 +128,7 @@ def challenge(
         click.echo(f"note: provers will refuse: {error}", err=True)
 
 
-def _bound(text: str | None, *, needed: bool) -> int:
+def parse_bound(text: str | None, *, needed: bool) -> int:
     """The bound in micros (UnitError, ProofError)."""
     if text is None:
         if needed:
@@ -150,6 +156,8 @@ def asked_text(asked: Challenge, scenarios: int) -> str:
         f"in each of the {scenarios} scenarios of {asked.model_name} ({'carried' if asked.model else 'named by its digest'}),",
         f"before {format_time(asked.expires_at)}, with attestations issued, and priced, at most {asked.max_skew_seconds} s apart",
     ]
+    if asked.max_age_seconds is not None:
+        lines.append(f"and issued at most {asked.max_age_seconds} s before {format_time(asked.issued_at)}")
     if asked.exclusive:
         start, until = format_time(asked.issued_at), format_time(asked.expires_at)
         lines.append(f"and exclusive from {start} until {until}")

@@ -1,7 +1,7 @@
 """`riskproof demo`: the main job from end to end, with every command shown.
 
 Every step is a `riskproof` command in a process of its own, run in the output folder and printed before it runs, so that it can be
-repeated by hand. Only the forgery is made here.
+repeated by hand. Only forgeries are made here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from riskproof.errors import InputError, RemoteError, RiskproofError, ServiceErr
 MARKER = ".riskproof-demo"
 VENUES = {"venue-a": "market-maker-a", "venue-b": "market-maker-b"}
 ACCOUNT = "alice"
+IDENTITY = "5493001KJTIIGC8Y1R12"  # a legal entity id, as both venues verified it
 AUDIENCE = "lender"
+BOUND = "1000000"  # the net worst loss is well below it, whatever the day; each venue's alone is far above
+TTL = "86400"
 START_SECONDS = 60.0
 
 CONFIG = """[server]
@@ -114,6 +117,11 @@ class Stage:
         if done.returncode != expect:
             raise RemoteError(f"exit status {done.returncode}", where=line, expected=str(expect))
 
+    def give(self, name: str, to: str) -> None:
+        """Copy a file into a party's folder, here and in commands.sh."""
+        self._log.append(f"cp {name} {to}/")
+        write_bytes(self.folder / to / name, read_bytes(self.folder / name))
+
     @contextmanager
     def server(self, venue: str, port: int) -> Iterator[None]:
         """`riskproof serve` in the background, stopped at the end."""
@@ -174,7 +182,7 @@ class Stage:
 )
 @reports_errors
 def demo(folder: Path) -> None:
-    """Two venues, an attestation, a verifier and an auditor, on this machine, with every command shown."""
+    """Two venues, attestations, a verifier, a proof over both, and an auditor, on this machine, with every command shown."""
     stage = Stage(_fresh(folder))
     started = time.monotonic()
     try:
@@ -183,6 +191,8 @@ def demo(folder: Path) -> None:
             _attestations(stage)
         _verifier(stage)
         _forger(stage)
+        _proof(stage)
+        _proof_forger(stage)
         _auditor(stage)
     except RiskproofError:
         click.secho("\nthe demo stopped; what it made is in " + str(folder), fg="red", err=True)
@@ -240,25 +250,35 @@ def _venues(stage: Stage, servers: ExitStack) -> None:
         stage.run(
             "remote", "trade", *where, "--account", ACCOUNT, "--trade-id", "opening", "--book", f"{venue}-book.csv"
         )
+        stage.run("remote", "holder", *where, "--account", ACCOUNT, "--holder", IDENTITY)
 
 
 def _attestations(stage: Stage) -> None:
     stage.title(f"2. {ACCOUNT} asks both venues for an attestation for {AUDIENCE}, and keeps the openings")
+    stage.run("keys", "new", "--out", f"{ACCOUNT}-key", "--venue", ACCOUNT, show=False, makes=f"{ACCOUNT}-key")
+    stage.run("keys", "public", f"{ACCOUNT}-key", into=f"{ACCOUNT}-public.json", show=False)
     for venue in VENUES:
         where = ("--server", _address(stage, venue), "--identity", f"{venue}/tls/account-holder-{ACCOUNT}")
-        stage.run("remote", "margin", *where, "--account", ACCOUNT)
+        stage.run("remote", "margin", *where, "--account", ACCOUNT, "--json", into=f"{venue}-margin.json")
+        _say_margin(stage, venue)
         files = ("--out", f"{venue}-attestation.json", "--opening", f"{venue}-opening.json")
-        asked = ("--account", ACCOUNT, "--audience", AUDIENCE, "--nonce", "2718", "--ttl", "86400")
-        stage.run("remote", "attest", *where, *asked, *files)
+        asked = ("--account", ACCOUNT, "--audience", AUDIENCE, "--nonce", "2718", "--ttl", TTL)
+        stage.run("remote", "attest", *where, *asked, "--holder-key", f"{ACCOUNT}-public.json", *files)
+
+
+def _say_margin(stage: Stage, venue: str) -> None:
+    margin = json.loads(read_bytes(stage.folder / f"{venue}-margin.json"))
+    value, needed = margin["value_micros"], margin["maintenance_margin_micros"]
+    short = f", {money(needed - value)} short" if value < needed else ""
+    stage.say(f"{venue}: the book is worth {money(value)} USD, its maintenance margin is {money(needed)}{short}")
 
 
 def _verifier(stage: Stage) -> None:
     stage.title(f"3. {AUDIENCE} has the attestations and the public keys, and has never seen the book")
-    folder = stage.folder / AUDIENCE
-    folder.mkdir()
+    (stage.folder / AUDIENCE).mkdir()
     for venue in VENUES:
-        for name in (f"{venue}-attestation.json", f"{venue}-keys.json"):
-            write_bytes(folder / name, read_bytes(stage.folder / name))
+        stage.give(f"{venue}-attestation.json", AUDIENCE)
+        stage.give(f"{venue}-keys.json", AUDIENCE)
     for venue in VENUES:
         stage.run(*_verify(venue), within=AUDIENCE)
 
@@ -292,8 +312,53 @@ def _forger(stage: Stage) -> None:
     stage.run(*other, within=AUDIENCE, expect=1)
 
 
+def _proof(stage: Stage) -> None:
+    stage.title(
+        f"5. {ACCOUNT} is under-margined at each venue; both together lose little, and one proof shows it to {AUDIENCE}"
+    )
+    stage.give("market.json", AUDIENCE)
+    asked = ("--audience", AUDIENCE, "--bound", BOUND, "--numeraire", "USD", "--ttl", TTL, "--out", "challenge.json")
+    stage.run("challenge", *asked, within=AUDIENCE)
+    prove = ("prove", "--challenge", f"{AUDIENCE}/challenge.json", "--holder-key", f"{ACCOUNT}-key")
+    accounts = [_account(venue, "opening") for venue in VENUES]
+    stage.say("venue-a alone: no proof, and only the prover is told why")
+    stage.run(*prove, *accounts[0], "--out", f"{AUDIENCE}/proof.json", expect=1)
+    stage.say("both together:")
+    stage.run(*prove, *accounts[0], *accounts[1], "--out", f"{AUDIENCE}/proof.json")
+    stage.say(f"{AUDIENCE} has seen neither book:")
+    stage.run(*_verify_proof("proof.json", "challenge.json"), within=AUDIENCE)
+
+
+def _proof_forger(stage: Stage) -> None:
+    from riskproof.proof.challenge import Challenge
+
+    stage.title("6. The same proof for a bound one micro lower, for somebody else, and relabelled for both")
+    folder = stage.folder / AUDIENCE
+    asked = json.loads(read_bytes(folder / "challenge.json"))
+    proof = json.loads(read_bytes(folder / "proof.json"))
+    lower = {"bound_micros": str(int(asked["bound_micros"]) - 1)}
+    for name, change in (("lower-bound", lower), ("other-audience", {"audience": "somebody-else"})):
+        challenge = Challenge.from_bytes(canonical_json({**asked, **change}))
+        write_bytes(folder / f"{name}.json", challenge.to_bytes())
+        relabelled = {**proof, "challenge_digest": challenge.digest.hex()}
+        write_bytes(folder / f"{name}-proof.json", canonical_json(relabelled))
+        stage.run(*_verify_proof("proof.json", f"{name}.json"), within=AUDIENCE, expect=1)
+        stage.run(*_verify_proof(f"{name}-proof.json", f"{name}.json"), within=AUDIENCE, expect=1)
+
+
+def _account(venue: str, second: str) -> tuple[str, ...]:
+    """An attestation, its opening or its venue's keys, and its market."""
+    other = (f"--{second}", f"{venue}-{second}.json")
+    return ("--attestation", f"{venue}-attestation.json", *other, "--market", "market.json")
+
+
+def _verify_proof(proof: str, challenge: str) -> tuple[str, ...]:
+    accounts = [word for venue in VENUES for word in _account(venue, "keys")]
+    return ("verify-proof", proof, "--challenge", challenge, *accounts)
+
+
 def _auditor(stage: Stage) -> None:
-    stage.title("5. An auditor is shown one position, and then the whole book")
+    stage.title("7. An auditor is shown one position, and then the whole book")
     stage.run(
         "disclose", "--opening", "venue-a-opening.json", "--instrument", "BTC-PERPETUAL", "--out", "position.json"
     )

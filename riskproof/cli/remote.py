@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from riskproof.cli.connection import connected
 from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
 from riskproof.cli.market import FILE, load_market
 from riskproof.cli.output import amounts, emit_json, json_option, reports_errors, table
-from riskproof.errors import InputError, RemoteError
+from riskproof.cli.remote_proofs import challenge, prove, verify_proof
+from riskproof.errors import InputError
 
 if TYPE_CHECKING:
     from riskproof.attest.holder import ExclusiveWindow
     from riskproof.client import Client
-
-# What gRPC says of a connection that could not be made, and what would have been right.
-_UNREACHED = (
-    ("Connection refused", "a server there (riskproof serve)"),
-    ("Hostname", "a name or address of the server's certificate (riskproof certificates --host)"),
-    ("CERTIFICATE_VERIFY_FAILED", "--ca with the authority that issued the server's certificate"),
-    ("create security handshaker", "PEM files of an authority, a certificate and its own key"),
-    ("Socket closed", "a client certificate of the authority that the server names (--identity)"),
-)
 
 
 @click.group()
@@ -42,72 +32,19 @@ def remote() -> None:
     riskproof remote holder  --server HOST:PORT --identity tls/operator-ops --account alice --holder 5493001KJTIIGC8Y1R12
     riskproof remote attest  --server HOST:PORT --identity tls/account-holder-alice --account alice \\
                              --audience lender --out att.json --opening opening.json
+    riskproof remote prove   --server HOST:PORT --identity tls/account-holder-alice --account alice --challenge c.json \\
+                             --holder-key alice-key --attestation att.json --out proof.json
     """
 
 
-def _connected(function: Callable[..., None]) -> Callable[..., None]:
-    """Options of the connection; the function gets an open client as its first argument."""
-
-    @click.option("--server", required=True, envvar="RISKPROOF_REMOTE_SERVER", help="HOST:PORT of the service.")
-    @click.option(
-        "--identity",
-        envvar="RISKPROOF_REMOTE_IDENTITY",
-        help="Certificate files without .pem, such as tls/operator-ops.",
-    )
-    @click.option("--ca", type=FILE, help="The server's authority [default: ca.pem beside the identity].")
-    @click.option("--insecure", is_flag=True, help="No TLS: a server in insecure mode on this machine.")
-    @click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        default=60.0,
-        show_default=True,
-        help="Deadline of a call, seconds.",
-    )
-    @functools.wraps(function)
-    def wrapper(
-        server: str, identity: str | None, ca: Path | None, insecure: bool, timeout: float, **options: Any
-    ) -> None:
-        try:
-            with _open(server, identity, ca, insecure, timeout) as client:
-                function(client, **options)
-        except RemoteError as error:
-            hints = [hint for said, hint in _UNREACHED if "UNAVAILABLE" in error.what and said in error.what]
-            if not hints:
-                raise
-            raise RemoteError("no connection: " + error.what, where=server, expected=hints[0]) from None
-
-    return wrapper
-
-
-def _open(server: str, identity: str | None, ca: Path | None, insecure: bool, timeout: float) -> Client:
-    # gRPC's own log repeats on standard error, in another format, what the errors say.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from riskproof.client import Client
-
-    host, _, port = server.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit():
-        raise InputError(f"not an address: {server[:64]!r}", where="--server", expected="HOST:PORT")
-    if insecure:
-        return Client.insecure(server, timeout=timeout)
-    if identity is None and ca is None:
-        raise InputError("no certificate", where="--identity", expected="--identity, or --ca alone, or --insecure")
-    if identity is None:
-        return Client(server, authority=str(ca), timeout=timeout)
-    identity = identity.removesuffix(".pem")
-    authority = ca or Path(identity).parent / "ca.pem"
-    return Client(
-        server,
-        authority=authority,
-        certificate=f"{identity}.pem",
-        private_key=f"{identity}-key.pem",
-        timeout=timeout,
-    )
+for _command in (challenge, prove, verify_proof):
+    remote.add_command(_command)
 
 
 @remote.command()
 @click.option("--market", "market_file", required=True, type=FILE, help="Market file to publish.")
 @reports_errors
-@_connected
+@connected
 def publish(client: Client, market_file: Path) -> None:
     """Publish a market: its registry version and its snapshot. Operators."""
     published = client.publish_market(load_market(market_file))
@@ -117,7 +54,7 @@ def publish(client: Client, market_file: Path) -> None:
 @remote.command()
 @click.option("--out", required=True, type=FILE, help="Market file to write.")
 @reports_errors
-@_connected
+@connected
 def market(client: Client, out: Path) -> None:
     """Fetch the market that was published last; digests are checked. Everyone."""
     fetched = client.get_market()
@@ -127,7 +64,7 @@ def market(client: Client, out: Path) -> None:
 
 @remote.command()
 @reports_errors
-@_connected
+@connected
 def keys(client: Client) -> None:
     """Print the venue's public keys, a JWK set; compare it with a copy from elsewhere. Everyone."""
     click.echo(client.get_key_set().decode("ascii"))
@@ -138,7 +75,7 @@ def keys(client: Client) -> None:
 @click.option("--trade-id", required=True, help="Your id of the trade: sending it twice records it once.")
 @click.option("--book", "book_file", required=True, type=FILE, help="Legs: CSV with the header instrument,quantity.")
 @reports_errors
-@_connected
+@connected
 def trade(client: Client, account: str, trade_id: str, book_file: Path) -> None:
     """Record a trade of one or more legs, all or none. Operators."""
     from riskproof.client import Holding
@@ -165,7 +102,7 @@ def trade(client: Client, account: str, trade_id: str, book_file: Path) -> None:
     help="The holder as you verified it: a legal entity id, or the name by which every venue knows it.",
 )
 @reports_errors
-@_connected
+@connected
 def holder(client: Client, account: str, holder_identity: str) -> None:
     """Record who holds an account: attestations with a holder bind the one recorded last. Operators."""
     recorded = client.set_holder(account, holder_identity)
@@ -177,7 +114,7 @@ def holder(client: Client, account: str, holder_identity: str) -> None:
 @click.option("--account", required=True, help="Account id.")
 @json_option
 @reports_errors
-@_connected
+@connected
 def margin(client: Client, account: str, as_json: bool) -> None:
     """Risk and margin of an account at the snapshot published last. Operators, and the account's holder."""
     got = client.compute_margin(account)
@@ -225,7 +162,7 @@ def margin(client: Client, account: str, as_json: bool) -> None:
 @click.option("--out", required=True, type=FILE, help="Attestation to write.")
 @click.option("--opening", "opening_file", type=FILE, help="Opening to write: SECRET (account holders only).")
 @reports_errors
-@_connected
+@connected
 def attest(
     client: Client,
     account: str,
@@ -278,7 +215,7 @@ def attest(
 @click.option("--sequence", required=True, type=int, help="Number of the attestation in the account's sequence.")
 @click.option("--out", required=True, type=FILE, help="Opening to write: SECRET.")
 @reports_errors
-@_connected
+@connected
 def opening(client: Client, account: str, sequence: int, out: Path) -> None:
     """Fetch the opening of an attestation, mode 0600. The account's holder."""
     _fetch_opening(client, account, sequence, out)

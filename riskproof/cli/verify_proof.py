@@ -93,7 +93,6 @@ def verify_proof(
     """
     from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE
     from riskproof.verify.net_risk import MarketCache, ProofCase, verify_proofs
-    from riskproof.verify.second_opinion import second_opinion
 
     check_pairs(attestations, keys=keys, market=markets)
     at = int(time.time()) if now is None else now
@@ -112,6 +111,8 @@ def verify_proof(
             [case], now=at, clock_tolerance=tolerance, max_snapshot_age=max_snapshot_age, cache=cache
         )
     if reference:
+        from riskproof.verify.second_opinion import second_opinion
+
         with progress("asking the reference verifier, which is slow ..."):
             second = second_opinion(case, verdict, now=at, clock_tolerance=tolerance, cache=cache)
     if as_json:

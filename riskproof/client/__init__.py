@@ -13,6 +13,7 @@ from riskproof.client.asynchronous import AsyncClient
 from riskproof.client.synchronous import Client
 from riskproof.client.values import (
     AttestationEntry,
+    BroughtAccount,
     CreatedAttestation,
     Disclosure,
     Holding,
@@ -29,6 +30,7 @@ from riskproof.client.values import (
 __all__ = [
     "AsyncClient",
     "AttestationEntry",
+    "BroughtAccount",
     "Client",
     "CreatedAttestation",
     "Disclosure",

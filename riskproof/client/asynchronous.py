@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc
 
 from riskproof.attest.holder import ExclusiveWindow
+from riskproof.attest.keys import SigningKey
 from riskproof.client import requests
 from riskproof.client.arrays import ArrayAssembler
 from riskproof.client.channels import DEFAULT_TIMEOUT, OPTIONS, call_error, credentials, new_request_id
+from riskproof.client.proofs import Consent, Progress, take
 from riskproof.client.values import (
     AttestationEntry,
+    BroughtAccount,
     CreatedAttestation,
     Disclosure,
     Holding,
@@ -35,6 +39,7 @@ from riskproof.verify import Verdict
 
 if TYPE_CHECKING:
     from riskproof.risk.arrays import RiskArray
+    from riskproof.verify.net_risk import ProofCase, ProofVerdict
 
 T = TypeVar("T")
 
@@ -269,6 +274,97 @@ class AsyncClient:
     async def get_key_set(self, *, timeout: float | None = None) -> bytes:
         """The venue's public keys as a JWK set. Who relies on them compares them with a copy from elsewhere."""
         return await self._call(requests.get_key_set(), timeout)
+
+    async def create_challenge(
+        self,
+        *,
+        bound_micros: int,
+        audience: str = "",
+        statement: str = "loss",
+        model: str | bytes = "",
+        max_skew_seconds: int | None = None,
+        max_age_seconds: int | None = None,
+        exclusive: bool = False,
+        ttl_seconds: int = 0,
+        numeraire: str = "",
+        timeout: float | None = None,
+    ) -> bytes:
+        """A fresh challenge to account holders (`riskproof.proof.challenge`); its digest is checked. Verifiers only.
+
+        audience: who asks, "" for the venue. statement: loss or solvency. model: a name, or a model's bytes; "" is the server's
+        default.
+        """
+        request = requests.create_challenge(
+            bound_micros=bound_micros,
+            audience=audience,
+            statement=statement,
+            model=model,
+            max_skew_seconds=max_skew_seconds,
+            max_age_seconds=max_age_seconds,
+            exclusive=exclusive,
+            ttl_seconds=ttl_seconds,
+            numeraire=numeraire,
+        )
+        return await self._call(request, timeout)
+
+    async def prove(
+        self,
+        account_id: str,
+        challenge: bytes,
+        attestations: Sequence[bytes],
+        holder_key: SigningKey,
+        *,
+        brought: Sequence[BroughtAccount] = (),
+        markets: Sequence[bytes | Market] = (),
+        allow_tight_bound: bool = False,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Answer a challenge with a proof that the venue makes and the holder signs; the holder's key stays here. The holder only.
+
+        Args:
+            attestations: the account's, of this venue, which has their openings.
+            holder_key: the key that they bind. It signs what was recomputed here from the challenge and the attestations.
+            brought: attestations of other venues; this venue learns what their openings say.
+            markets: markets of the attested snapshots, if they are at hand; the others are fetched from this venue.
+            progress: told the stage that begins and the fraction done.
+
+        Raises:
+            FalseStatementError: the statement is not true; by how much, for the holder's eyes.
+            LeakBudgetError: the verifier would learn more of the account than the venue lets out.
+            WorkerLostError: the proof was lost; ask again.
+            ProofError: the inputs do not belong together, or the venue's proof is not to be signed.
+        """
+        consent = await asyncio.to_thread(Consent, challenge, attestations, brought, markets)
+        for digest in consent.missing_snapshots():
+            consent.add_market(await self.get_market(digest, timeout=timeout))
+        if name := consent.missing_model():
+            consent.add_model(await self.get_model(name, timeout=timeout))
+        own = consent.digests[: len(attestations)]
+        request = requests.prove(account_id, challenge, own, brought, holder_key.public.raw, allow_tight_bound)
+        method = self._channel.unary_stream(
+            request.method,
+            request_serializer=type(request.message).SerializeToString,
+            response_deserializer=request.response.FromString,
+        )
+        unsigned = None
+        try:
+            async for event in method(request.message, timeout=self._timeout if timeout is None else timeout):
+                unsigned = take(request.decode(event), holder_key, progress)
+        except grpc.RpcError as error:
+            raise call_error(error, request.method) from None
+        return await asyncio.to_thread(consent.sign, unsigned, holder_key)
+
+    async def verify_proof(self, case: ProofCase, *, timeout: float | None = None) -> ProofVerdict:
+        """What the server says of a proof. To trust nobody, use `riskproof.verify.net_risk` instead.
+
+        case: for keys and markets, b"" stands for the server's own.
+        """
+        return await self._call(requests.verify_proof(case), timeout)
+
+    async def verify_proofs(self, cases: Sequence[ProofCase], *, timeout: float | None = None) -> list[ProofVerdict]:
+        """What the server says of up to 256 proofs, in their order; see `verify_proof`."""
+        return await self._call(requests.verify_proofs(cases), timeout)
 
     async def is_serving(self, *, timeout: float | None = None) -> bool:
         """What the standard health check says of the server."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
@@ -13,6 +13,7 @@ from riskproof import encoding
 from riskproof.attest.holder import ExclusiveWindow
 from riskproof.client.values import (
     AttestationEntry,
+    BroughtAccount,
     CreatedAttestation,
     Disclosure,
     Holding,
@@ -25,9 +26,12 @@ from riskproof.client.values import (
     ScenarioPnl,
     SnapshotSummary,
 )
-from riskproof.errors import RemoteError
-from riskproof.v1 import attestation_pb2, market_pb2, position_pb2, risk_pb2
+from riskproof.errors import InputError, RemoteError
+from riskproof.v1 import attestation_pb2, market_pb2, position_pb2, proof_pb2, risk_pb2
 from riskproof.verify import Check, CheckResult, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from riskproof.verify.net_risk import ProofCase, ProofVerdict
 
 T = TypeVar("T")
 
@@ -53,8 +57,12 @@ _OUTCOMES: Final = {
     attestation_pb2.VERIFICATION_OUTCOME_INVALID: Outcome.INVALID,
     attestation_pb2.VERIFICATION_OUTCOME_MALFORMED: Outcome.MALFORMED,
 }
-_MARKET, _POSITION, _RISK, _ATTESTATION = (
-    f"/riskproof.v1.{name}Service" for name in ("Market", "Position", "Risk", "Attestation")
+_STATEMENTS: Final = {
+    "loss": proof_pb2.PROOF_STATEMENT_LOSS,
+    "solvency": proof_pb2.PROOF_STATEMENT_SOLVENCY,
+}
+_MARKET, _POSITION, _RISK, _ATTESTATION, _PROOF = (
+    f"/riskproof.v1.{name}Service" for name in ("Market", "Position", "Risk", "Attestation", "Proof")
 )
 
 
@@ -278,6 +286,142 @@ def get_key_set() -> Request[bytes]:
 
     message = attestation_pb2.GetKeySetRequest()
     return Request(f"{_ATTESTATION}/GetKeySet", message, attestation_pb2.GetKeySetResponse, decode)
+
+
+def create_challenge(
+    *,
+    bound_micros: int,
+    audience: str,
+    statement: str,
+    model: str | bytes,
+    max_skew_seconds: int | None,
+    max_age_seconds: int | None,
+    exclusive: bool,
+    ttl_seconds: int,
+    numeraire: str,
+) -> Request[bytes]:
+    if statement not in _STATEMENTS:
+        raise InputError(f"no statement {statement!r}", where="statement", expected=" or ".join(_STATEMENTS))
+    message = proof_pb2.CreateChallengeRequest(
+        audience=audience,
+        bound_micros=bound_micros,
+        statement=_STATEMENTS[statement],
+        max_skew_seconds=max_skew_seconds,
+        max_age_seconds=max_age_seconds,
+        exclusive=exclusive,
+        ttl_seconds=ttl_seconds,
+        numeraire=numeraire,
+    )
+    if isinstance(model, bytes):
+        message.model_json = model
+    else:
+        message.model = model
+
+    def decode(r: proof_pb2.CreateChallengeResponse) -> bytes:
+        return _document(encoding.TAG_CHALLENGE, r.challenge_json, r.challenge_digest, "challenge")
+
+    return Request(f"{_PROOF}/CreateChallenge", message, proof_pb2.CreateChallengeResponse, decode)
+
+
+def prove(
+    account_id: str,
+    challenge: bytes,
+    digests: Sequence[bytes],
+    brought: Sequence[BroughtAccount],
+    holder_key: bytes,
+    allow_tight_bound: bool,
+) -> Request[proof_pb2.ProveResponse]:
+    """A response stream; `riskproof.client.proofs` reads it. digests: of the account's own attestations."""
+    message = proof_pb2.ProveRequest(
+        account_id=account_id,
+        challenge_json=challenge,
+        attestation_digests=digests,
+        brought=[
+            proof_pb2.BroughtAttestation(attestation_json=b.attestation, opening_json=b.opening, market_json=b.market)
+            for b in brought
+        ],
+        holder_key=holder_key,
+        allow_tight_bound=allow_tight_bound,
+    )
+
+    def decode(r: proof_pb2.ProveResponse) -> proof_pb2.ProveResponse:
+        return r
+
+    return Request(f"{_PROOF}/Prove", message, proof_pb2.ProveResponse, decode)
+
+
+def verify_proof(case: ProofCase) -> Request[ProofVerdict]:
+    markets: dict[bytes, int] = {}
+    message = proof_pb2.VerifyProofRequest(answer=_answer(case, markets), markets_json=markets)
+
+    def decode(r: proof_pb2.VerifyProofResponse) -> ProofVerdict:
+        return _proof_verdict(r.verdict, case)
+
+    return Request(f"{_PROOF}/VerifyProof", message, proof_pb2.VerifyProofResponse, decode)
+
+
+def verify_proofs(cases: Sequence[ProofCase]) -> Request[list[ProofVerdict]]:
+    markets: dict[bytes, int] = {}
+    message = proof_pb2.VerifyProofsRequest(answers=[_answer(case, markets) for case in cases], markets_json=markets)
+
+    def decode(r: proof_pb2.VerifyProofsResponse) -> list[ProofVerdict]:
+        if len(r.verdicts) != len(cases):
+            raise RemoteError(f"{len(r.verdicts)} verdicts", where="VerifyProofs", expected=f"{len(cases)}")
+        return [_proof_verdict(verdict, case) for verdict, case in zip(r.verdicts, cases, strict=True)]
+
+    return Request(f"{_PROOF}/VerifyProofs", message, proof_pb2.VerifyProofsResponse, decode)
+
+
+def _answer(case: ProofCase, markets: dict[bytes, int]) -> proof_pb2.ProofAnswer:
+    """markets: those of the request, numbered from 1; what is new is added."""
+    count = len(case.attestations)
+    if len(case.keys) != count or len(case.markets) != count:
+        raise InputError(
+            f"{count} attestations, {len(case.keys)} key sets and {len(case.markets)} markets",
+            where="attestations",
+            expected='one key set and one market for each attestation, or b"" for the server\'s',
+        )
+    inputs = [
+        proof_pb2.AttestationInput(
+            attestation_json=attestation,
+            key_set_json=keys if isinstance(keys, bytes) else keys.to_bytes(),
+            market_number=markets.setdefault(market, len(markets) + 1) if market else 0,
+        )
+        for attestation, keys, market in zip(case.attestations, case.keys, case.markets, strict=True)
+    ]
+    return proof_pb2.ProofAnswer(
+        proof_json=case.proof, challenge_json=case.challenge, attestations=inputs, model_json=case.model or b""
+    )
+
+
+def _proof_verdict(r: proof_pb2.ProofVerdict, case: ProofCase) -> ProofVerdict:
+    from riskproof.attest.envelope import Envelope
+    from riskproof.attest.payload import Attestation
+    from riskproof.proof.challenge import Challenge
+    from riskproof.verify.net_risk import ProofVerdict
+
+    if r.outcome not in _OUTCOMES:
+        raise RemoteError(f"outcome {r.outcome}", where="VerifyProof", expected="a server of this version")
+    outcome, known = _OUTCOMES[r.outcome], r.failed_check in tuple(Check)
+    valid = outcome is Outcome.VALID
+    try:
+        challenge = Challenge.from_bytes(case.challenge) if valid else None
+        read = [Attestation.from_bytes(Envelope.from_bytes(a).payload) for a in case.attestations] if valid else []
+    except InputError as error:
+        raise RemoteError(f"called valid, and cannot be read: {error}", where="VerifyProof") from None
+    return ProofVerdict(
+        outcome,
+        r.failed_check or None,
+        Check(r.failed_check).title if known else "",
+        r.reason,
+        tuple(CheckResult(c.number, c.name) for c in r.passed_checks),
+        tuple(r.notes),
+        challenge,
+        tuple(sorted(read, key=lambda a: a.digest)),
+        tuple(r.proved),
+        tuple(r.trusted),
+        tuple(r.not_proved),
+    )
 
 
 def health_check() -> Request[bool]:

@@ -125,3 +125,17 @@ class CreatedAttestation(AttestationEntry):
     """A new attestation. replayed: this request id had been answered before."""
 
     replayed: bool
+
+
+@dataclass(frozen=True)
+class BroughtAccount:
+    """An attestation of another venue that is proved together with those of this one.
+
+    Attributes:
+        attestation: envelope. opening: its opening; this venue then knows that book as well.
+        market: market file of its snapshot, b"" if this venue has the snapshot.
+    """
+
+    attestation: bytes = field(repr=False)
+    opening: bytes = field(repr=False)
+    market: bytes = field(default=b"", repr=False)

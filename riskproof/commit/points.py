@@ -8,6 +8,7 @@ This module needs py_arkworks_bls12381 and nothing else, so that a verifier can 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from py_arkworks_bls12381 import G1Point, Scalar
@@ -19,7 +20,7 @@ BASE_FIELD: Final = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6
 _COMPRESSED, _INFINITY, _LARGER = 0x80, 0x40, 0x20
 _IDENTITY = G1Point.identity()
 
-__all__ = ["BASE_FIELD", "POINT_BYTES", "G1Point", "Scalar", "parse_g1", "point_bytes", "scalar"]
+__all__ = ["BASE_FIELD", "POINT_BYTES", "G1Point", "Scalar", "known_point", "parse_g1", "point_bytes", "scalar"]
 
 
 def parse_g1(data: bytes, where: str = "point") -> G1Point:
@@ -48,6 +49,19 @@ def parse_g1(data: bytes, where: str = "point") -> G1Point:
     if point == _IDENTITY or bytes(point.to_compressed_bytes()) != data:
         raise AssertionError("the curve library accepted a second encoding")
     return point
+
+
+def known_point(data: bytes, where: str = "point") -> G1Point:
+    """As `parse_g1`, for points that come again: the commitments of an attestation are read with it, then with every proof."""
+    try:
+        return _known(data)
+    except PointError as error:
+        raise PointError(error.what, where=where, expected=error.expected) from None
+
+
+@lru_cache(maxsize=16_384)
+def _known(data: bytes) -> G1Point:
+    return parse_g1(data)
 
 
 def point_bytes(point: G1Point) -> bytes:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import enum
 import secrets
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 from riskproof import encoding, units
-from riskproof.encoding import TAG_CHALLENGE, Json
+from riskproof.encoding import TAG_CHALLENGE, TAG_MODEL, Json
 from riskproof.errors import EncodingError, InputError, ProofError, UnitError
 from riskproof.proof.statement import MAX_BITS, MIN_BITS
 from riskproof.risk.model import RiskModel
 
 SCHEMA: Final = "riskproof/challenge/v1"
 NONCE_BYTES: Final = 32
+MAX_CHALLENGE_BYTES: Final = 1 << 21  # twice the largest model
 MAX_AUDIENCE: Final = 128
+MAX_NUMERAIRE: Final = 16  # as in riskproof.market.registry
 MAX_LIFETIME: Final = 366 * units.SECONDS_PER_DAY
 MAX_SKEW: Final = 366 * units.SECONDS_PER_DAY
 DEFAULT_TTL: Final = 3600
@@ -46,6 +48,7 @@ class Challenge:
         exclusive: whether every attestation has to be exclusive for the challenge's life.
         numeraire: the currency of the bound, if the challenge names it; else that of the attestations.
         slack_bits: b, if the challenge names it; else it follows from the registries' exponents.
+        max_age_seconds: how long before the challenge an attestation may have been issued; None: as long as it is valid.
 
     Raises:
         ProofError: a member is out of its range, or the model is not the one of the digest.
@@ -64,6 +67,7 @@ class Challenge:
     exclusive: bool = False
     numeraire: str | None = None
     slack_bits: int | None = None
+    max_age_seconds: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.audience) <= MAX_AUDIENCE or not self.audience.isprintable():
@@ -82,6 +86,12 @@ class Challenge:
             raise ProofError("bound is out of range", where="bound", expected="0 to 2^63 - 1 micros of the numeraire")
         if not 0 <= self.max_skew_seconds <= MAX_SKEW:
             raise ProofError("out of range", where="max_skew_seconds", expected=f"0 to {MAX_SKEW} seconds")
+        if self.max_age_seconds is not None and not 0 <= self.max_age_seconds <= MAX_LIFETIME:
+            raise ProofError("out of range", where="max_age_seconds", expected=f"0 to {MAX_LIFETIME} seconds")
+        if self.numeraire is not None and (
+            not 0 < len(self.numeraire) <= MAX_NUMERAIRE or not self.numeraire.isprintable()
+        ):
+            raise ProofError("not a currency", where="numeraire", expected=f"1 to {MAX_NUMERAIRE} printable characters")
         bits = self.slack_bits
         if bits is not None and (not MIN_BITS <= bits <= MAX_BITS or bits % 8):
             raise ProofError(
@@ -104,6 +114,7 @@ class Challenge:
         exclusive: bool = False,
         numeraire: str | None = None,
         slack_bits: int | None = None,
+        max_age_seconds: int | None = None,
         embed_model: bool = True,
     ) -> Challenge:
         """A fresh challenge, its nonce from the operating system's generator (ProofError as the class)."""
@@ -121,6 +132,7 @@ class Challenge:
             exclusive,
             numeraire,
             slack_bits,
+            max_age_seconds,
         )
 
     def to_document(self) -> dict[str, Json]:
@@ -143,6 +155,8 @@ class Challenge:
             document["numeraire"] = self.numeraire
         if self.slack_bits is not None:
             document["slack_bits"] = self.slack_bits
+        if self.max_age_seconds is not None:
+            document["max_age_seconds"] = self.max_age_seconds
         return document
 
     def to_bytes(self) -> bytes:
@@ -158,7 +172,7 @@ class Challenge:
     def from_bytes(cls, data: bytes, where: str = "challenge") -> Challenge:
         """Parse a challenge: canonical JSON and ranges (ProofError)."""
         try:
-            challenge = _parse(encoding.parse_canonical(data, where), where)
+            challenge = _parse(encoding.parse_canonical(data, where, limit=MAX_CHALLENGE_BYTES), where)
         except (EncodingError, UnitError) as error:
             raise ProofError(error.what, where=error.where, expected=error.expected) from None
         challenge.__dict__["digest"] = encoding.digest(
@@ -167,10 +181,25 @@ class Challenge:
         return challenge
 
 
-@lru_cache(maxsize=16)
-def _embedded(document: bytes, where: str) -> RiskModel:
-    """The model of a challenge: verifiers ask under the same one again and again, and reading it takes longer than the rest."""
-    return RiskModel.from_bytes(document, f"{where}.model.document")
+_MODELS_KEPT: Final = 16
+_models: dict[bytes, RiskModel] = {}
+
+
+def _embedded(document: Json, where: str) -> RiskModel:
+    """The model of a challenge, kept: verifiers ask under the same one again and again, and reading it takes longer than the rest.
+
+    It is found by the digest of its bytes, not by comparing trees: to Python, the documents 0 and false are equal.
+    """
+    name = encoding.digest(TAG_MODEL, encoding.canonical_json(document))
+    kept = _models.get(name)
+    if kept is not None:
+        return kept
+    model = RiskModel.from_document(document, f"{where}.model.document")
+    if model.digest == name:
+        for oldest in list(_models)[: 1 - _MODELS_KEPT]:
+            _models.pop(oldest, None)
+        _models[name] = model
+    return model
 
 
 def _parse(node: Json, where: str) -> Challenge:
@@ -189,7 +218,7 @@ def _parse(node: Json, where: str) -> Challenge:
             "max_skew_seconds",
             "exclusive",
         ),
-        ("numeraire", "slack_bits"),
+        ("numeraire", "slack_bits", "max_age_seconds"),
     )
     if m["schema"] != SCHEMA:
         raise EncodingError("not a challenge of this version", where=f"{where}.schema", expected=SCHEMA)
@@ -198,6 +227,7 @@ def _parse(node: Json, where: str) -> Challenge:
     if not isinstance(m["exclusive"], bool):
         raise EncodingError("not true or false", where=f"{where}.exclusive", expected="true or false")
     model = encoding.members(m["model"], f"{where}.model", ("name", "digest"), ("document",))
+    digest = encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32)
     try:
         return Challenge(
             encoding.string(m["audience"], f"{where}.audience", max_length=MAX_AUDIENCE),
@@ -209,12 +239,15 @@ def _parse(node: Json, where: str) -> Challenge:
                 encoding.string(m["bound_micros"], f"{where}.bound_micros", max_length=20), f"{where}.bound_micros"
             ),
             encoding.string(model["name"], f"{where}.model.name", max_length=64),
-            encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32),
-            _embedded(encoding.canonical_json(model["document"]), where) if "document" in model else None,
+            digest,
+            _embedded(model["document"], where) if "document" in model else None,
             encoding.integer(m["max_skew_seconds"], f"{where}.max_skew_seconds"),
             m["exclusive"],
-            encoding.string(m["numeraire"], f"{where}.numeraire", max_length=64) if "numeraire" in m else None,
+            encoding.string(m["numeraire"], f"{where}.numeraire", max_length=MAX_NUMERAIRE)
+            if "numeraire" in m
+            else None,
             encoding.integer(m["slack_bits"], f"{where}.slack_bits") if "slack_bits" in m else None,
+            encoding.integer(m["max_age_seconds"], f"{where}.max_age_seconds") if "max_age_seconds" in m else None,
         )
     except ProofError as error:
         raise ProofError(error.what, where=f"{where}.{error.where}", expected=error.expected) from None

@@ -50,7 +50,8 @@ class PublicColumns:
             part = slice(first * n, last * n)
             kernels.combine(rows.positions[part], doubled, element(scale), self.positions[part])
         self.auxiliary = np.empty((rows.auxiliary_columns * n, 4), dtype=np.uint64)
-        kernels.combine(rows.auxiliary, doubled, element(1), self.auxiliary)
+        if len(self.auxiliary):
+            kernels.combine(rows.auxiliary, doubled, element(1), self.auxiliary)
         self.bits = np.empty((statement.bit_columns * n, 4), dtype=np.uint64)
         kernels.bit_weights(powers, statement.bits, self.bits)
         power, self.sigma = 1, 0
@@ -84,6 +85,7 @@ def evaluate_columns(values: LimbArray, lagrange: LimbArray) -> list[int]:
     """Values at z of the polynomials with these values on H: uint64[columns n, 4] and L_i(z)."""
     n = len(lagrange)
     out = np.empty((len(values) // n, 4), dtype=np.uint64)
-    for k in range(len(out)):
-        kernels.dot(values[k * n : (k + 1) * n], lagrange, out[k : k + 1])
+    if not len(out):
+        return []
+    kernels.dots(values, lagrange, out)
     return field_domain(1).integers(out)

@@ -14,6 +14,7 @@ from riskproof.proof.statement import MAX_ATTESTATIONS
 SCHEMA: Final = "riskproof/proof/v1"
 SIGNATURE_BYTES: Final = 64
 MAX_PROOF_BYTES: Final = 1 << 20
+MAX_FILE_BYTES: Final = 2 * MAX_PROOF_BYTES
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ProofDocument:
     def from_bytes(cls, data: bytes, where: str = "proof") -> ProofDocument:
         """Parse a proof's file; whether the proof holds is another matter (ProofError)."""
         try:
-            return _parse(encoding.parse_canonical(data, where), where)
+            return _parse(encoding.parse_canonical(data, where, limit=MAX_FILE_BYTES), where)
         except EncodingError as error:
             raise ProofError(error.what, where=error.where, expected=error.expected) from None
 

@@ -25,9 +25,7 @@ from riskproof.commit.field.montgomery import (
     fe_zero,
     jit,
     wide_add,
-    wide_load,
     wide_mul,
-    wide_store,
 )
 from riskproof.commit.field.vectors import fe_power
 
@@ -53,21 +51,20 @@ def combine(coefficients: Any, doubled: LimbArray, scale: LimbArray, out: LimbAr
     Positive and negative terms are summed apart: each sum is below R p 2^64 <= p 2^256 for R < 2^192.
     """
     factor = fe_load(scale, 0)
-    sums = np.zeros((2, 8), dtype=np.uint64)
+    nothing = wide_mul(fe_zero(), fe_zero())
     for i in range(coefficients.shape[0]):
-        any_term = False
+        gains, losses, any_term = nothing, nothing, False
         for r in range(coefficients.shape[1]):
             a = coefficients[i, r]
-            if a != 0:
-                if not any_term:
-                    sums[:] = _ZERO
-                    any_term = True
-                side = 1 if a < 0 else 0
-                size = ~np.uint64(a) + np.uint64(1) if a < 0 else np.uint64(a)
-                product = wide_mul(fe_load(doubled, r), (size, _ZERO, _ZERO, _ZERO))
-                wide_store(sums, side, wide_add(wide_load(sums, side), product))
+            if a > 0:
+                gains = wide_add(gains, wide_mul(fe_load(doubled, r), (np.uint64(a), _ZERO, _ZERO, _ZERO)))
+                any_term = True
+            elif a < 0:
+                size = ~np.uint64(a) + np.uint64(1)
+                losses = wide_add(losses, wide_mul(fe_load(doubled, r), (size, _ZERO, _ZERO, _ZERO)))
+                any_term = True
         if any_term:
-            value = fe_sub(FIELD, fe_reduce(FIELD, wide_load(sums, 0)), fe_reduce(FIELD, wide_load(sums, 1)))
+            value = fe_sub(FIELD, fe_reduce(FIELD, gains), fe_reduce(FIELD, losses))
             fe_store(out, i, fe_mul(FIELD, value, factor))
         else:
             fe_store(out, i, fe_zero())
@@ -88,12 +85,14 @@ def bit_weights(powers: LimbArray, bits: int, out: LimbArray) -> None:
 
 
 @jit
-def dot(a: LimbArray, b: LimbArray, out: LimbArray) -> None:
-    """out[0] = sum_i a[i] b[i]."""
-    total = fe_zero()
-    for i in range(a.shape[0]):
-        total = fe_add(FIELD, total, fe_mul(FIELD, fe_load(a, i), fe_load(b, i)))
-    fe_store(out, 0, total)
+def dots(a: LimbArray, b: LimbArray, out: LimbArray) -> None:
+    """out[k] = sum_{i < n} a[k n + i] b[i] for b of n elements."""
+    n = b.shape[0]
+    for k in range(out.shape[0]):
+        total = fe_zero()
+        for i in range(n):
+            total = fe_add(FIELD, total, fe_mul(FIELD, fe_load(a, k * n + i), fe_load(b, i)))
+        fe_store(out, k, total)
 
 
 @jit

@@ -93,6 +93,16 @@ def rows_exponent(registries: Iterable[Registry]) -> int:
     return max((units.MICROS_EXPONENT, *(r.money_exponent + r.quantity_exponent for r in registries)))
 
 
+def check_size(rows: int, columns: int, n: int) -> None:
+    """Refuse statements of too many rows or coefficients, before anything is priced for them (ProofError)."""
+    if rows > MAX_ROWS or rows * columns * n > MAX_CELLS:
+        raise ProofError(
+            f"{rows} rows over {columns} columns of {n}",
+            where="model",
+            expected=f"at most {MAX_ROWS} rows and {MAX_CELLS} coefficients",
+        )
+
+
 def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[AttestedMarket]) -> Compiled:
     """The rows of a statement over attested markets, in the order of the attestations.
 
@@ -119,12 +129,7 @@ def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[Attes
     charges = sum(len(h) for h in held)
     scenarios, columns = len(model.scenarios), sum(len(a.live) for a in attested)
     rows = scenarios + 2 * charges
-    if rows > MAX_ROWS or rows * columns * n > MAX_CELLS:
-        raise ProofError(
-            f"{rows} rows over {columns} columns of {n}",
-            where="model",
-            expected=f"at most {MAX_ROWS} rows and {MAX_CELLS} coefficients",
-        )
+    check_size(rows, columns, n)
     positions = np.zeros((columns * n, rows), dtype=np.int64)
     auxiliary = np.zeros((-(-charges // n) * n, rows), dtype=np.int64)
     auxiliary[:charges, :scenarios] = -1

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from riskproof import encoding
 from riskproof.commit.field.modulus import BLS12_381_FR
-from riskproof.commit.points import POINT_BYTES, G1Point, parse_g1
+from riskproof.commit.points import POINT_BYTES, G1Point, known_point
 from riskproof.commit.srs import DOMAINS
 from riskproof.encoding import TAG_COEFFICIENTS, TAG_NET_RISK
 from riskproof.errors import ProofError
@@ -50,7 +50,6 @@ class AttestedColumns:
         identity: 48 bytes, the Pedersen commitment to the holder's identity.
         tag: 32 bytes, the account's tag.
         columns: the live columns, number ascending.
-        points: their commitments as points, if the caller has read them already.
     """
 
     digest: bytes
@@ -59,7 +58,6 @@ class AttestedColumns:
     identity: bytes
     tag: bytes
     columns: tuple[CommittedColumn, ...]
-    points: tuple[G1Point, ...] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,12 +300,10 @@ class Statement:
     @cached_property
     def points(self) -> tuple[G1Point, ...]:
         """The column commitments as points (PointError names the one that is none)."""
-        points: list[G1Point] = []
-        for j, attestation in enumerate(self.attestations):
-            points += attestation.points or [
-                parse_g1(c.commitment, f"attestations[{j}].columns[{c.number}]") for c in attestation.columns
-            ]
-        return tuple(points)
+        return tuple(
+            known_point(column.commitment, f"attestations[{j}].columns[{column.number}]")
+            for j, column in self.column_list()
+        )
 
     def transcript(self, srs_digest: bytes) -> Transcript:
         """A transcript that has absorbed the whole statement."""

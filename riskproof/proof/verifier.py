@@ -152,7 +152,8 @@ def check_pairings(setup: Setup, batch: Sequence[PairingTerms]) -> bool:
         z, turned = one.z, one.turned
         for key, point, f1, f2 in one.terms:
             p0.add(key, point, -g * (turned * f1 + z * f2))
-            p1.add(key, point, g * (f1 + f2))
+            if f1 + f2 != ORDER:  # the accumulator falls out of F1 + F2
+                p1.add(key, point, g * (f1 + f2))
         p0.add(one.opening_key, one.opening, -g * turned * z)
         p1.add(one.opening_key, one.opening, g * (z + turned))
         p2.add(one.opening_key, one.opening, -g)

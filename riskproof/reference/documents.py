@@ -32,14 +32,14 @@ _ATTESTATION = [
 ]
 _CHALLENGE = [
     *("schema", "audience", "nonce", "issued_at", "expires_at", "statement", "bound_micros", "model"),
-    *("max_skew_seconds", "exclusive", "numeraire", "slack_bits"),
+    *("max_skew_seconds", "exclusive", "numeraire", "slack_bits", "max_age_seconds"),
 ]
 _PROOF = ["schema", "challenge_digest", "attestation_digests", "proof", "identity_proof", "holder_signature"]
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """digest: 32 bytes; times in seconds; numeraire and slack_bits are None if the challenge does not name them."""
+    """digest: 32 bytes; times in seconds; the last three are None if the challenge does not name them."""
 
     digest: bytes
     audience: str
@@ -53,6 +53,7 @@ class Challenge:
     exclusive: bool
     numeraire: str | None
     slack_bits: int | None
+    max_age_seconds: int | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Attestation:
 
     digest: bytes
     venue: str
+    signers: tuple[str, ...]
     audience: str
     issued_at: int
     snapshot_time: int
@@ -106,7 +108,7 @@ def payload(data: bytes) -> bytes:
 
 def parse_challenge(data: bytes) -> Challenge:
     """Malformed unless the bytes are a challenge."""
-    m = _members(_canonical(data, "challenge"), "challenge", _CHALLENGE, ("numeraire", "slack_bits"))
+    m = _members(_canonical(data, "challenge"), "challenge", _CHALLENGE, ("numeraire", "slack_bits", "max_age_seconds"))
     _one_of(m["schema"], "challenge.schema", ("riskproof/challenge/v1",))
     model = _members(m["model"], "challenge.model", ["digest", "document", "name"], ("document",))
     _string(model["name"], "challenge.model.name", 64)
@@ -134,6 +136,9 @@ def parse_challenge(data: bytes) -> Challenge:
         exclusive=m["exclusive"],
         numeraire=_string(m["numeraire"], "challenge.numeraire", 16) if "numeraire" in m else None,
         slack_bits=bits,
+        max_age_seconds=_integer(m["max_age_seconds"], "challenge.max_age_seconds", 0, 366 * 86_400)
+        if "max_age_seconds" in m
+        else None,
     )
 
 
@@ -153,6 +158,7 @@ def parse_attestation(data: bytes) -> Attestation:
     return Attestation(
         digest=digest("riskproof/attestation/v1", data),
         venue=_string(m["venue"], "attestation.venue", 128),
+        signers=tuple(_string(x, "attestation.signers", 43) for x in _list(m["signers"], "attestation.signers")),
         audience=_string(m["audience"], "attestation.audience", 128),
         issued_at=_time(m["issued_at"], "attestation.issued_at"),
         snapshot_time=_time(m["snapshot_time"], "attestation.snapshot_time"),

@@ -6,16 +6,19 @@ The curve is y^2 = x^3 + 4 over the field of p elements; G1 is its subgroup of o
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from py_ecc.fields import optimized_bls12_381_FQ as FQ
-from py_ecc.fields import optimized_bls12_381_FQ2 as FQ2
-from py_ecc.fields import optimized_bls12_381_FQ12 as FQ12
-from py_ecc.optimized_bls12_381.optimized_curve import (
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+from py_ecc.fields import optimized_bls12_381_FQ as FQ  # noqa: E402
+from py_ecc.fields import optimized_bls12_381_FQ2 as FQ2  # noqa: E402
+from py_ecc.fields import optimized_bls12_381_FQ12 as FQ12  # noqa: E402
+from py_ecc.optimized_bls12_381.optimized_curve import (  # noqa: E402
     G1,
     Z1,
     add,
@@ -27,9 +30,11 @@ from py_ecc.optimized_bls12_381.optimized_curve import (
     multiply,
     normalize,
 )
-from py_ecc.optimized_bls12_381.optimized_pairing import final_exponentiate, pairing
+from py_ecc.optimized_bls12_381.optimized_pairing import final_exponentiate, pairing  # noqa: E402
 
-from riskproof.reference.outcomes import Malformed
+sys.setrecursionlimit(_RECURSION_LIMIT)  # py_ecc raises it to 100,000, where deep recursion crashes instead of raising
+
+from riskproof.reference.outcomes import Malformed  # noqa: E402
 
 R_ORDER: Final[int] = curve_order  # r
 P_FIELD: Final[int] = field_modulus  # p

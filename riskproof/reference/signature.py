@@ -9,6 +9,7 @@ which an attestation does not (docs/attestation.md, Keys).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Final
 
@@ -60,6 +61,13 @@ def is_public_key(data: bytes) -> bool:
     """Whether the bytes are canonical and a point of order exactly L."""
     a = _decode(data)
     return a is not None and a != (0, 1) and _multiply(L, a) == (0, 1)
+
+
+def thumbprint(key: bytes) -> str:
+    """The name of a public key: RFC 7638 over the JWK members of RFC 8037, unpadded base64url."""
+    x = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
+    jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(jwk).digest()).rstrip(b"=").decode()
 
 
 def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:

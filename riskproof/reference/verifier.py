@@ -67,7 +67,7 @@ def verify(
         rows: the recomputed rows; their columns are those of the attestations in ascending order of `attestation_digest`.
         exponent: E of section 2.1, at least 6.
         now: seconds since the epoch; None skips the challenge's times.
-        clock_tolerance: seconds by which `now` may be off.
+        clock_tolerance: seconds by which `now` may be before the challenge.
         setup: None means the ceremony's.
 
     Raises:
@@ -99,19 +99,28 @@ def _check_rules(p: Proof, c: Challenge, given: list[Attestation], now: int | No
     first = given[0]
     if now is not None:
         _require(c.issued_at - tolerance <= now, "3.1 rule 1: the challenge is not yet valid")
-        _require(now < c.expires_at + tolerance, "3.1 rule 1: the challenge has expired")
+        _require(now < c.expires_at, "3.1 rule 1: the challenge has expired")
     _require(p.challenge_digest == c.digest, "3.1 rule 1: the proof names another challenge")
     _require(list(p.attestation_digests) == [a.digest for a in given], "3.1 rule 1: the proof names other attestations")
     _require(all(a.audience == c.audience for a in given), "3.1 rule 2: an attestation is for another audience")
     _require(len({a.tag for a in given}) == len(given), "3.1 rule 3: an account is there twice")
     epochs = {(a.venue, a.tag_epoch) for a in given}
     _require(len(epochs) == len({a.venue for a in given}), "3.1 rule 3: attestations of a venue differ in tag epoch")
+    signed = {(a.venue, a.signers) for a in given}
+    _require(len(signed) == len({a.venue for a in given}), "3.1 rule 3: attestations of a venue have different signers")
     _require(all(a.key == first.key for a in given), "3.1 rule 4: attestations of different holder keys")
+    signers = {signer for a in given for signer in a.signers}
+    _require(signature.thumbprint(first.key) not in signers, "3.1 rule 4: the holder's key is a venue's")
     _require(all(a.numeraire == first.numeraire for a in given), "3.1 rule 5: attestations in different numeraires")
     _require(c.numeraire in (None, first.numeraire), "3.1 rule 5: the challenge names another numeraire")
     _require(all(a.n == first.n for a in given), "3.1 rule 5: columns of different sizes")
     for name, times in (("issue", [a.issued_at for a in given]), ("snapshot", [a.snapshot_time for a in given])):
         _require(max(times) - min(times) <= c.max_skew_seconds, f"3.1 rule 5: {name} times too far apart")
+    if c.max_age_seconds is not None:
+        oldest = min(a.issued_at for a in given)
+        _require(
+            c.issued_at - oldest <= c.max_age_seconds, "3.1 rule 5: an attestation is older than the challenge allows"
+        )
     if c.exclusive:
         for a in given:
             holds = a.exclusive is not None and a.exclusive[0] <= c.issued_at and c.expires_at <= a.exclusive[1]

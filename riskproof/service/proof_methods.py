@@ -72,6 +72,7 @@ class ProofMethods:
             max_skew_seconds=request.max_skew_seconds if request.HasField("max_skew_seconds") else DEFAULT_MAX_SKEW,
             exclusive=request.exclusive,
             numeraire=request.numeraire or None,
+            max_age_seconds=request.max_age_seconds if request.HasField("max_age_seconds") else None,
         )
         return pb.CreateChallengeResponse(challenge_json=made.to_bytes(), challenge_digest=made.digest)
 
@@ -181,7 +182,7 @@ class ProofMethods:
         return b"" if served is None else served.to_bytes()
 
     async def _released(self, account_id: str, answer: ProveAnswer) -> UnsignedProof:
-        """The proof, or FalseStatementError, after what it tells the verifier is charged to the account (LeakBudgetError).
+        """The proof, or why there is none, after what that tells the verifier is charged to the account (LeakBudgetError).
 
         Accounts that the holder brought are counted where they are kept: what is said of them here nobody has signed for us.
         """

@@ -15,22 +15,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from riskproof.attest.envelope import Envelope
+from riskproof.attest.answers import challenge_events
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.net_risk import ProverInput, UnsignedProof, challenge_model, prove_core
-from riskproof.attest.opening import Opening
-from riskproof.attest.payload import Attestation
-from riskproof.errors import FalseStatementError
-from riskproof.market.marketfile import Market
+from riskproof.client.failures import BY_CODE
+from riskproof.errors import InputError, RiskproofError
 from riskproof.proof.challenge import Challenge
-from riskproof.proof.leakage import AttestedBook, Event, answer_events
-from riskproof.proof.rows import rows_exponent, usual_bits
+from riskproof.proof.leakage import Event
 from riskproof.risk.model import RiskModel
 from riskproof.service.worker import Job, Progress
 from riskproof.verify.net_risk import MarketCache, ProofCase, ProofVerdict, verify_proofs
 
 _NOTHING: Final = b""  # a document that is not there
-CACHE: Final = MarketCache(4)  # a few hundred kilobytes each, up to 256 MiB for rows as many as are served
+CACHE: Final = MarketCache()
 
 
 # ---- prove -----------------------------------------------------------------------------------------------------------
@@ -74,19 +71,19 @@ class ProveAnswer:
 
     Attributes:
         events: what the verifier learns of each account from an answer, whichever it is.
-        proof: the proof, or None if the statement is false.
-        refusal: why it is false, or None.
+        proof: the proof, or None.
+        refusal: why there is none, most often FalseStatementError; or None.
     """
 
     events: tuple[Event, ...]
     proof: UnsignedProof | None
-    refusal: FalseStatementError | None = field(repr=False)
+    refusal: RiskproofError | None = field(repr=False)
 
     def result(self, holder_key: bytes) -> list[bytes]:
         """For the server."""
         control: dict[str, Any] = {"holder_key": holder_key.hex(), "events": [_event_document(e) for e in self.events]}
         if self.refusal is not None:
-            control["refusal"] = [self.refusal.what, self.refusal.where, self.refusal.expected]
+            control["refusal"] = [self.refusal.code, self.refusal.what, self.refusal.where, self.refusal.expected]
         parts = [json.dumps(control).encode()]
         if self.proof is not None:
             p = self.proof
@@ -100,8 +97,8 @@ class ProveAnswer:
         stated = json.loads(control)
         events = tuple(_event(document) for document in stated["events"])
         if "refusal" in stated:
-            what, where, expected = stated["refusal"]
-            return cls(events, None, FalseStatementError(what, where=where, expected=expected))
+            code, what, where, expected = stated["refusal"]
+            return cls(events, None, BY_CODE[code](what, where=where, expected=expected))
         challenge_digest, proof, identity_proof, consent, *digests = parts
         key = bytes.fromhex(stated["holder_key"])
         unsigned = UnsignedProof(challenge_digest, tuple(digests), proof, identity_proof or None, consent, key)
@@ -109,16 +106,19 @@ class ProveAnswer:
 
 
 def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
-    """A `ProveJob` to a `ProveAnswer`; errors as `prove_core` but for FalseStatementError, which is an answer."""
+    """A `ProveJob` to a `ProveAnswer`. It raises what does not depend on the book; the rest is an answer, and counts as one."""
     job = ProveJob.read(arguments)
     challenge = Challenge.from_bytes(job.challenge)
     model = challenge_model(challenge, RiskModel.from_bytes(job.model, "model") if job.model else None)
-    inputs, markets = [], []
-    for attestation, opening, data in job.accounts:
-        progress("pricing", 0.0)
-        market = CACHE.market(data)
-        markets.append(market)
+    inputs = []
+    for i, (attestation, opening, data) in enumerate(job.accounts):
+        progress("reading", 0.0)
+        try:
+            market = CACHE.market(data)
+        except InputError as error:
+            raise type(error)(error.what, where=f"attestations[{i}].{error.where}", expected=error.expected) from None
         inputs.append(ProverInput(attestation, opening, market, CACHE.array(market, model)))
+    events = challenge_events(challenge, inputs, job.holder_key, allow_tight_bound=job.allow_tight_bound)
     proof, refusal = None, None
     try:
         proof = prove_core(
@@ -129,40 +129,9 @@ def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
             allow_tight_bound=job.allow_tight_bound,
             progress=progress,
         )
-    except FalseStatementError as error:
+    except RiskproofError as error:
         refusal = error
-    return ProveAnswer(_events(challenge, model, inputs, markets), proof, refusal).result(job.holder_key)
-
-
-def _events(
-    challenge: Challenge, model: RiskModel, inputs: Sequence[ProverInput], markets: Sequence[Market]
-) -> tuple[Event, ...]:
-    """What the answer tells the challenge's audience."""
-    books = []
-    for given in inputs:
-        attestation = Attestation.from_bytes(Envelope.from_bytes(given.attestation).payload)
-        opening = Opening.from_bytes(given.opening)
-        books.append(
-            AttestedBook(
-                attestation.venue,
-                opening.account_id,
-                tuple((p.index, p.lots) for p in opening.positions),
-                attestation.registry_digest,
-                attestation.snapshot_digest,
-                attestation.model_digest,
-                attestation.disclosed,
-            )
-        )
-    usual = usual_bits(rows_exponent(m.registry for m in markets))
-    return answer_events(
-        books,
-        audience=challenge.audience,
-        statement=challenge.statement,
-        bound_micros=challenge.bound_micros,
-        slack_bits=usual if challenge.slack_bits is None else challenge.slack_bits,
-        usual_slack_bits=usual,
-        model_digest=model.digest,
-    )
+    return ProveAnswer(events, proof, refusal).result(job.holder_key)
 
 
 def _event_document(event: Event) -> list[Any]:

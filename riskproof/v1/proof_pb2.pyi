@@ -56,6 +56,7 @@ class CreateChallengeRequest(_message.Message):
     EXCLUSIVE_FIELD_NUMBER: _builtins.int
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
     NUMERAIRE_FIELD_NUMBER: _builtins.int
+    MAX_AGE_SECONDS_FIELD_NUMBER: _builtins.int
     audience: _builtins.str
     """Who asks: attestations have to be for this audience; empty for the venue's name."""
     bound_micros: _builtins.int
@@ -73,6 +74,8 @@ class CreateChallengeRequest(_message.Message):
     """Life in seconds; 0 for 3600."""
     numeraire: _builtins.str
     """Currency of the bound; empty: that of the attestations."""
+    max_age_seconds: _builtins.int
+    """Most seconds from an attestation's issue to the challenge's; not set: no limit."""
     def __init__(
         self,
         *,
@@ -85,15 +88,20 @@ class CreateChallengeRequest(_message.Message):
         exclusive: _builtins.bool = ...,
         ttl_seconds: _builtins.int = ...,
         numeraire: _builtins.str = ...,
+        max_age_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_skew_seconds", b"_max_skew_seconds", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "scenarios", b"scenarios"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_skew_seconds", b"_max_skew_seconds", "max_age_seconds", b"max_age_seconds", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "scenarios", b"scenarios"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_skew_seconds", b"_max_skew_seconds", "audience", b"audience", "bound_micros", b"bound_micros", "exclusive", b"exclusive", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "numeraire", b"numeraire", "scenarios", b"scenarios", "statement", b"statement", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_skew_seconds", b"_max_skew_seconds", "audience", b"audience", "bound_micros", b"bound_micros", "exclusive", b"exclusive", "max_age_seconds", b"max_age_seconds", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "numeraire", b"numeraire", "scenarios", b"scenarios", "statement", b"statement", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_age_seconds: _TypeAlias = _typing.Literal["max_age_seconds"]  # noqa: Y015
+    _WhichOneofArgType__max_age_seconds: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds"]  # noqa: Y015
     _WhichOneofReturnType__max_skew_seconds: _TypeAlias = _typing.Literal["max_skew_seconds"]  # noqa: Y015
     _WhichOneofArgType__max_skew_seconds: _TypeAlias = _typing.Literal["_max_skew_seconds", b"_max_skew_seconds"]  # noqa: Y015
     _WhichOneofReturnType_scenarios: _TypeAlias = _typing.Literal["model", "model_json"]  # noqa: Y015
     _WhichOneofArgType_scenarios: _TypeAlias = _typing.Literal["scenarios", b"scenarios"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_seconds) -> _WhichOneofReturnType__max_age_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_skew_seconds) -> _WhichOneofReturnType__max_skew_seconds | None: ...
     @_typing.overload
@@ -143,7 +151,7 @@ class ProveRequest(_message.Message):
     """Prove a bound off the coarse grid; refused unless the venue allows it."""
     @_builtins.property
     def sequences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Attestations of the account, by their numbers."""
+        """Attestations of the account, by their numbers. Errors count attestations from 0: these, then the next two members."""
 
     @_builtins.property
     def attestation_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:

@@ -36,7 +36,7 @@ from riskproof.market.marketfile import Market
 from riskproof.proof.challenge import Challenge, StatementKind
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import verify_same
-from riskproof.proof.rows import Compiled, compile_rows
+from riskproof.proof.rows import Compiled, check_size, compile_rows
 from riskproof.proof.setup import Setup, ceremony_setup
 from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
 from riskproof.proof.transcript import Transcript
@@ -48,6 +48,7 @@ from riskproof.verify.protocol import CheckFailedError, Run
 from riskproof.verify.verdict import Check, CheckResult, Outcome, Verdict
 
 MAX_BATCH: Final = 1_024
+_PARSED = 8  # objects in memory take several times the bytes they were read from
 _CHECK_OF: Final = {
     Rule.DISTINCT: Check.PROOF_ATTESTATIONS,
     Rule.HOLDER: Check.PROOF_HOLDER,
@@ -117,21 +118,26 @@ class MarketCache:
     Everything is kept under digests of the bytes it was made from, so nothing that one caller brings changes another's verdict.
     """
 
-    def __init__(self, size: int = 64) -> None:
-        self._size = size
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+    def __init__(self, entries: int = 64, limit: int = 1 << 28) -> None:
+        """Keep at most `entries` objects, of about `limit` bytes together."""
+        self._entries = entries
+        self._limit = limit
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._total = 0
         self._lock = threading.Lock()
 
-    def _get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+    def _get(self, key: Hashable, make: Callable[[], Any], weigh: Callable[[Any], int]) -> Any:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key]
+                return self._kept[key][0]
         made = make()
+        weight = weigh(made)
         with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            self._total += weight - self._kept.get(key, (None, 0))[1]
+            self._kept[key] = made, weight
+            while len(self._kept) > self._entries or (self._total > self._limit and len(self._kept) > 1):
+                self._total -= self._kept.popitem(last=False)[1][1]
         return made
 
     def attestation(self, data: bytes, where: str) -> tuple[Envelope, Attestation]:
@@ -141,18 +147,22 @@ class MarketCache:
             envelope = Envelope.from_bytes(data, where)
             return envelope, Attestation.from_bytes(envelope.payload, f"{where}.payload")
 
-        known: tuple[Envelope, Attestation] = self._get(("attestation", hashlib.sha256(data).digest()), read)
+        known: tuple[Envelope, Attestation] = self._get(
+            ("attestation", hashlib.sha256(data).digest()), read, lambda _: _PARSED * len(data)
+        )
         return known
 
     def market(self, data: bytes) -> Market:
         """The market of a file (MarketError, EncodingError)."""
-        market: Market = self._get(("market", hashlib.sha256(data).digest()), lambda: Market.from_bytes(data))
+        key = ("market", hashlib.sha256(data).digest())
+        market: Market = self._get(key, lambda: Market.from_bytes(data), lambda _: _PARSED * len(data))
         return market
 
     def array(self, market: Market, model: RiskModel) -> RiskArray:
-        """The risk array of a market under a model (as `compute_array`)."""
+        """The risk array of a market under a model (as `compute_array`; ProofError if it is larger than any statement)."""
+        check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
-        array: RiskArray = self._get(key, lambda: compute_array(market, model))
+        array: RiskArray = self._get(key, lambda: compute_array(market, model), lambda made: int(made.rows.nbytes))
         return array
 
     def compiled(
@@ -160,13 +170,13 @@ class MarketCache:
     ) -> Compiled:
         """The rows of a statement (as `compile_rows`)."""
         columns = tuple((a.registry_digest, a.snapshot_digest, a.columns.live) for a in attestations)
+
+        def make() -> Compiled:
+            pairs = zip(attestations, markets, strict=True)
+            return compile_rows(kind, model, [attested_market(a, m, self.array(m, model)) for a, m in pairs])
+
         compiled: Compiled = self._get(
-            ("rows", kind, model.digest, columns),
-            lambda: compile_rows(
-                kind,
-                model,
-                [attested_market(a, m, self.array(m, model)) for a, m in zip(attestations, markets, strict=True)],
-            ),
+            ("rows", kind, model.digest, columns), make, lambda made: int(made.coefficients.positions.nbytes)
         )
         return compiled
 
@@ -207,6 +217,7 @@ class _Session:
         self._max_snapshot_age = max_snapshot_age
         self._keys: dict[bytes, KeySet] = {}
         self._verdicts: dict[tuple[bytes, int], Verdict] = {}
+        self._markets: dict[bytes, Market] = {}
 
     def keys(self, case: ProofCase) -> list[KeySet]:
         """The key sets of a case (KeySetError; InputError unless keys and markets pair up with attestations)."""
@@ -223,6 +234,13 @@ class _Session:
                 self._keys[keys] = KeySet.from_bytes(keys)
             sets.append(self._keys[keys] if isinstance(keys, bytes) else keys)
         return sets
+
+    def market(self, data: bytes) -> Market:
+        """The market of a file, looked up by its bytes: Python keeps their hash, and does not keep their digest."""
+        market = self._markets.get(data)
+        if market is None:
+            market = self._markets[data] = self.cache.market(data)
+        return market
 
     def verdict(self, envelope: Envelope, attestation: Attestation, keys: KeySet) -> Verdict:
         """Checks 1 to 9 of an attestation, made once for each key set."""
@@ -362,20 +380,22 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     # check 41
     run.require(
         Check.PROOF_TIME,
-        challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at + session.clock_tolerance,
+        challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at,
         f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {session.now}",
     )
     run.passed(Check.PROOF_TIME)
     attestations, markets = _check_attestations(run, case, keys, document, session)
     _check_combination(run, challenge, attestations)
     parsed_markets = [
-        _check_market(run, attestation, data, session.cache)
+        _check_market(run, attestation, session.market(data))
         for attestation, data in zip(attestations, markets, strict=True)
     ]
     run.passed(Check.PROOF_MARKETS)
     model = _check_model(run, challenge, case.model, attestations)
     # check 54
     try:
+        columns = sum(m.registry.columns for m in parsed_markets)
+        check_size(len(model.scenarios), columns, parsed_markets[0].registry.column_size)
         compiled = session.cache.compiled(challenge.statement, model, attestations, parsed_markets)
         statement = build_statement(challenge, attestations, compiled)
     except InputError as error:
@@ -435,9 +455,8 @@ def _check_combination(run: Run, challenge: Challenge, attestations: Sequence[At
             run.passed(check)
 
 
-def _check_market(run: Run, attestation: Attestation, data: bytes, cache: MarketCache) -> Market:
+def _check_market(run: Run, attestation: Attestation, market: Market) -> Market:
     """Check 52 for one attestation."""
-    market = cache.market(data)
     registry, snapshot = market.registry, market.snapshot
     for what, stated, given in (
         ("registry digest", attestation.registry_digest.hex(), registry.digest.hex()),

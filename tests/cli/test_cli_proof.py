@@ -248,6 +248,14 @@ def test_inputs_that_do_not_belong_together(files: Run, change: Callable[[], Non
     assert f"riskproof: {message}" in result.stderr
     assert result.stdout == ""
     assert not Path("proof.json").exists()
+    if message.startswith(("attestations", "holder key", "c.json")):
+        assert not BUDGET.exists()  # the book plays no part in such a refusal
+
+
+def test_a_limit_that_is_none(files: Run) -> None:
+    said = files(*PROVE, "c.json", *triple("a", "b"), "--leak-limit", "-1", code=2).stderr
+    assert "riskproof: leak limit: -1 points (expected 0 to 1000000)" in said
+    assert not BUDGET.exists()
 
 
 def test_the_verifier_would_refuse_by_its_clock_and_the_prover_says_so(files: Run) -> None:
@@ -458,7 +466,8 @@ def test_the_reference_refuses_the_lower_bound_too(proved: Run) -> None:
 def test_the_reference_is_not_asked_what_it_takes_for_granted(proved: Run) -> None:
     shutil.copy("a-market.json", "b-market.json")
     assert verify(proved, "--reference", code=1)["reference"] is None
-    Path("a-market.json").write_text("[]")
+    for name in ("a-market.json", "b-market.json"):  # whichever comes first is no market at all
+        Path(name).write_text("[]")
     text = proved(*VERIFY, "c.json", *triple("a", "b", second="keys"), "--reference", code=2).stdout
     assert "  reference: not asked" in text
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,71 +12,13 @@ from pathlib import Path
 
 import pytest
 from cli_support import document
-from click.testing import CliRunner, Result
-
-from riskproof.cli import main
-
-CONFIG = """[server]
-address = "127.0.0.1:{port}"
-[tls]
-certificate = "tls/server.pem"
-private_key = "tls/server-key.pem"
-client_ca = "tls/ca.pem"
-[venue]
-key = "key"
-[ledger]
-url = "sqlite:///ledger.db"
-"""
-
-
-def riskproof(*arguments: str, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, list(arguments), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
-
-
-def remote(command: str, who: str, *arguments: str, code: int = 0) -> Result:
-    server = Path("address").read_text()
-    return riskproof("remote", command, "--server", server, "--identity", f"tls/{who}", *arguments, code=code)
+from remote_venue import remote, riskproof, served
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which a venue serves a sample market of now, and alice has a book."""
-    folder = tmp_path_factory.mktemp("venue")
-    old = Path.cwd()
-    os.chdir(folder)
-    clients = ("--client", "operator:ops", "--client", "account-holder:alice", "--client", "verifier:lender")
-    riskproof("certificates", "--out", "tls", *clients)
-    riskproof("keys", "new", "--out", "key")
-    riskproof("market", "sample", "--time", "now", "--out", "market.json", "--book", "market-maker-a=book.csv")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    Path("address").write_text(f"127.0.0.1:{port}")
-    Path("riskproof.toml").write_text(CONFIG.format(port=port))
-    command = [sys.executable, "-m", "riskproof.cli", "serve", "--config", "riskproof.toml"]
-    with Path("server.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
-        try:
-            until = time.monotonic() + 60
-            while (
-                CliRunner()
-                .invoke(main, ["remote", "keys", "--server", f"127.0.0.1:{port}", "--identity", "tls/operator-ops"])
-                .exit_code
-            ):
-                assert process.poll() is None, Path("server.log").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.1)
-            remote("publish", "operator-ops", "--market", "market.json")
-            book = ("--account", "alice", "--trade-id", "t1", "--book", "book.csv")
-            assert "27 legs" in remote("trade", "operator-ops", *book).stdout
-            yield folder
-        finally:
-            process.send_signal(signal.SIGINT)
-            status = process.wait(20)
-    os.chdir(old)
-    assert status == 0  # Ctrl-C is how a server ends
-    assert "Traceback" not in (folder / "server.log").read_text()
+    with served(tmp_path_factory.mktemp("venue")) as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)

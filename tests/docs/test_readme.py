@@ -14,17 +14,36 @@ from riskproof.cli import main
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
-def by_hand() -> list[str]:
-    """The `riskproof` lines of the section on doing it by hand, continuation lines joined."""
-    section = README.read_text().split("## From a market to a verified attestation, by hand", 1)[1].split("\n## ", 1)[0]
+BY_HAND = "From a market to a verified attestation, by hand"
+PROOF = "From two attestations to one proof"
+
+
+def commands_of(heading: str) -> list[str]:
+    """The `riskproof` lines of a section's first console block, continuation lines joined."""
+    section = README.read_text().split(f"## {heading}", 1)[1].split("\n## ", 1)[0]
     block = re.findall(r"```console\n(.*?)```", section, re.DOTALL)[0]
     return [line.removeprefix("$ ") for line in re.sub(r"\\\n\s*", "", block).splitlines() if line.strip()]
 
 
 def test_the_commands_by_hand_work_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = by_hand()
+    lines = commands_of(BY_HAND)
     assert len(lines) >= 12
+    run_all(lines)
+
+
+def test_the_commands_of_the_proof_work_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = commands_of(BY_HAND)
+    lines = commands_of(PROOF)
+    assert len(lines) == 9
+    run_all([line for line in made if line.startswith(("riskproof market sample", "riskproof keys"))])
+    assert run_all(lines).startswith("valid\n  proved: In each of the ")
+
+
+def run_all(lines: list[str]) -> str:
+    """Run commands, which all have to exit 0; what the last one printed."""
+    result = None
     for line in lines:
         command, arrow, target = line.partition(" > ")
         words = shlex.split(command)
@@ -33,6 +52,8 @@ def test_the_commands_by_hand_work_in_order(tmp_path: Path, monkeypatch: pytest.
         assert result.exit_code == 0, f"{line}\n{result.output}"
         if arrow:
             Path(target.strip()).write_text(result.stdout)
+    assert result is not None
+    return result.stdout
 
 
 def test_the_library_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

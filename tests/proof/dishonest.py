@@ -7,14 +7,16 @@ so that a false statement is proved as well as it can be. An attack overrides th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from flint import fmpz_mat
-from proof_support import HOLDER, MODEL, Account
+from proof_support import HOLDER, MODEL, Account, challenge
 
 from riskproof.attest.build import BuiltAttestation
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
@@ -35,7 +37,13 @@ from riskproof.proof.statement import AttestedColumns, Coefficients, CommittedCo
 from riskproof.proof.transcript import Transcript
 from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.model import RiskModel
+from riskproof.verify import Outcome
+from riskproof.verify.net_risk import ProofVerdict
 
+SMALL = replace(
+    MODEL, name="small", scenarios=tuple(s for s in MODEL.scenarios if s.id in ("p-50/v+", "p-25/v0", "p+50/v+"))
+)
+NOT_SHOWN = "the proof does not show the statement of these rows, columns and bound"  # check 55
 R = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 Polynomial = list[int]
 
@@ -535,9 +543,36 @@ def general_statement(
     return statement, dense, [secret.secret_value]
 
 
-def forge(
-    asked: Challenge, accounts: Sequence[Account], kind: Callable[..., Forger] = Forger, **given: object
-) -> bytes:
+def forge(asked: Challenge, accounts: Sequence[Account], kind: Callable[..., Forger] = Forger, **given: Any) -> bytes:
     """The file of a forged proof, signed by the holder."""
-    proof, transcript = forger(asked, accounts, kind, **given).prove()  # type: ignore[arg-type]
+    proof, transcript = forger(asked, accounts, kind, **given).prove()
     return document(asked, accounts, proof, transcript)
+
+
+# ---- what a test asks and expects ------------------------------------------------------------------------------------
+
+
+def asked_of(accounts: Sequence[Account], short_by: int = 0, model: RiskModel = SMALL, **changes: Any) -> Challenge:
+    """A challenge that carries its model and asks for the least bound that is true of the accounts, less `short_by` micros."""
+    asked = challenge(0, model=model, **changes)
+    exponent = max(a.venue.array.pnl_exponent for a in accounts)
+    totals = [0] * len(model.scenarios)
+    for a in accounts:
+        rows = array_of(a.venue.market, model).rows
+        for s in range(len(totals)):
+            pnl = sum(q * int(rows[i, s]) for i, q in a.portfolio.positions)
+            totals[s] += pnl * 10 ** (exponent - a.venue.array.pnl_exponent)
+    least = -(min(0, *totals) // 10 ** (exponent - 6))
+    return replace(asked, model=model, bound_micros=least - short_by)
+
+
+def refused(verdict: ProofVerdict, check: int, reason: str) -> None:
+    """Assert that this check failed, for this reason (a regular expression)."""
+    assert (verdict.outcome, verdict.failed_check) == (Outcome.INVALID, check), verdict.reason
+    assert re.search(reason, verdict.reason), verdict.reason
+
+
+def malformed(verdict: ProofVerdict, reason: str) -> None:
+    """Assert that the bytes are no proof, for this reason (a regular expression)."""
+    assert verdict.outcome is Outcome.MALFORMED, verdict.reason
+    assert re.search(reason, verdict.reason), verdict.reason

@@ -9,6 +9,7 @@ import pytest
 from proof_support import (
     AUDIENCE,
     HOLDER,
+    ISSUED,
     MODEL,
     NOW,
     Account,
@@ -27,7 +28,7 @@ from riskproof.attest.net_risk import ProverInput, challenge_model, prove_net_ri
 from riskproof.errors import FalseStatementError, InputError, ModelError, ProofError
 from riskproof.proof.challenge import Challenge, StatementKind
 from riskproof.proof.document import ProofDocument
-from riskproof.proof.rows import AttestedMarket, compile_rows
+from riskproof.proof.rows import AttestedMarket, check_size, compile_rows
 from riskproof.proof.statement import Coefficients, Rows
 from riskproof.risk.collateral import stressed_equity
 from riskproof.verify import Outcome
@@ -373,3 +374,72 @@ def test_markets_that_do_not_go_together(venue_a: Venue) -> None:
             MODEL,
             [AttestedMarket(venue_a.market, venue_a.array, (0,)), AttestedMarket(market, venue_a.array, (0,))],
         )
+
+
+class TestMarketCache:
+    def test_the_oldest_goes_first(self) -> None:
+        cache = MarketCache(entries=2)
+        data = [make_market(spot=spot).to_bytes() for spot in (90_000, 91_000, 92_000)]
+        first = cache.market(data[0])
+        assert cache.market(data[0]) is first
+        cache.market(data[1])
+        cache.market(data[2])
+        assert cache.market(data[0]) is not first
+
+    def test_the_heavy_do_not_pile_up(self) -> None:
+        cache = MarketCache(limit=1)
+        data = [make_market(spot=spot).to_bytes() for spot in (90_000, 91_000)]
+        first = cache.market(data[0])
+        assert cache.market(data[0]) is first  # the last one always stays
+        cache.market(data[1])
+        assert cache.market(data[0]) is not first
+
+
+def test_too_many_coefficients() -> None:
+    with pytest.raises(ProofError, match="model: 4097 rows over 1 columns of 256"):
+        check_size(4_097, 1, 256)
+    with pytest.raises(ProofError, match=f"at most 4096 rows and {2**25} coefficients"):
+        check_size(4_096, 64, 256)
+    check_size(4_096, 32, 256)
+
+
+class TestOneVenueWithTwoKeys:
+    """A venue without a ledger derives tags from its keys: after a change of key, one account has two tags."""
+
+    def attested(self, venue: Venue, seed: int) -> Account:
+        other = Venue(venue.name, venue.market)
+        other.__dict__["key"] = SigningKey.from_seed(bytes([seed]) * 32, venue.name)
+        return other.attest(book(venue.market, BTC=1000))
+
+    def test_one_account_is_not_netted_with_itself(self, venue_a: Venue) -> None:
+        one, two = self.attested(venue_a, 1), self.attested(venue_a, 2)
+        with pytest.raises(ProofError, match="attestations of 'venue-a' are signed by different keys"):
+            answer(challenge(10**13), [one, two])
+
+    def test_two_accounts_under_one_key_are(self, venue_a: Venue) -> None:
+        one = self.attested(venue_a, 1)
+        two = replace(one, built=one.venue.attest(one.portfolio, account="bob").built)
+        asked = challenge(10**13)
+        assert judge(answer(asked, [one, two]), asked, [one, two]).outcome is Outcome.VALID
+
+
+class TestAge:
+    def test_an_attestation_from_long_before_the_challenge(self, short: Account) -> None:
+        age = NOW - 5 - ISSUED
+        asked = challenge(10**13, max_age_seconds=age)
+        assert judge(answer(asked, [short]), asked, [short]).outcome is Outcome.VALID
+        with pytest.raises(ProofError, match=f"attested {age} s before the challenge, which allows {age - 1} s"):
+            answer(challenge(10**13, max_age_seconds=age - 1), [short])
+
+    @pytest.mark.parametrize("age", [-1, 366 * 86_400 + 1])
+    def test_an_age_out_of_range(self, age: int) -> None:
+        with pytest.raises(ProofError, match=f"max_age_seconds: out of range .expected 0 to {366 * 86_400} seconds"):
+            challenge(10**13, max_age_seconds=age)
+
+    def test_a_challenge_ends_when_it_says(self, short: Account) -> None:
+        """The verifier's own clock set the end; a tolerance would reach beyond the exclusive windows."""
+        asked = challenge(10**13, expires_at=NOW + 10)
+        proof = answer(asked, [short])
+        assert judge(proof, asked, [short], now=NOW + 9).outcome is Outcome.VALID
+        verdict = judge(proof, asked, [short], now=NOW + 10)
+        assert (verdict.failed_check, verdict.outcome) == (41, Outcome.INVALID)

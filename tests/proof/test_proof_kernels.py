@@ -84,9 +84,9 @@ def test_sums_and_products() -> None:
     out = D.montgomery(c)
     kernels.alternate(D.montgomery([3, 4]), out)
     assert D.integers(out) == [k * (3 if i % 2 == 0 else 4) % P for i, k in enumerate(c)]
-    one = empty(1)
-    kernels.dot(x, y, one)
-    assert integer(one) == sum(i * j for i, j in zip(a, b, strict=True)) % P
+    both = empty(2)
+    kernels.dots(np.concatenate([x, y]), y, both)
+    assert D.integers(both) == [sum(i * j for i, j in zip(c, b, strict=True)) % P for c in (a, b)]
 
 
 def test_accumulate() -> None:

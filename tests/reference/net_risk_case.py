@@ -66,7 +66,7 @@ def attestation_document(
     document = {
         "schema": "riskproof/attestation/v2",
         "venue": "venue-a",
-        "signers": ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"],
+        "signers": ["atZR63tNG3W2GhPpVleKnfrw1N7N6LAqOe5grE2SBR4"],
         "account": word("account"),
         "chain": word("chain"),
         "issued_at": 1_768_382_600,

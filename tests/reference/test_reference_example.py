@@ -6,11 +6,23 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from literal_prover import R, decompress
+from net_risk_case import HOLDER
 from py_ecc.optimized_bls12_381.optimized_curve import add, eq, multiply
-from worked_example import EXPONENT, HEADING, ROWS, Example, make, section
+from worked_example import BLINDINGS, COLUMN_BLINDING, EXPONENT, HEADING, LOTS, ROWS, Example, make, section
 
+from riskproof.attest.net_risk import build_statement, consent_message
+from riskproof.attest.payload import Attestation
+from riskproof.commit.columns import Blinding
+from riskproof.proof.challenge import Challenge
+from riskproof.proof.document import ProofDocument
+from riskproof.proof.prover import ProofBlinding, Witness, prove
+from riskproof.proof.rows import Compiled
+from riskproof.proof.setup import ceremony_setup
+from riskproof.proof.statement import Coefficients
+from riskproof.proof.verifier import verify as check_proof
 from riskproof.reference import Result, verify
 from riskproof.reference.groups import H_ID_BYTES
 
@@ -37,6 +49,28 @@ def test_page_says_what_the_literal_prover_computes(example: Example) -> None:
 def test_proof_on_the_page_is_accepted(blocks: list[str]) -> None:
     challenge, payload, proof = (blocks[i].encode() for i in (0, 1, 6))
     assert verify(proof, challenge, [payload], ROWS, exponent=EXPONENT, now=NOW) == Result("valid")
+
+
+def test_fast_prover_and_verifier_reproduce_the_page(blocks: list[str]) -> None:
+    """Byte for byte, with the page's blinding coefficients: two implementations that share no code."""
+    challenge = Challenge.from_bytes(blocks[0].encode())
+    attestation = Attestation.from_bytes(blocks[1].encode())
+    positions = np.array(ROWS.A[0], dtype=np.int64)
+    coefficients = Coefficients(256, positions, (1,), np.zeros((0, 2), dtype=np.int64))
+    compiled = Compiled(coefficients, EXPONENT, 2, (), ("row 1", "row 2"), ())
+    statement = build_statement(challenge, [attestation], compiled)
+    lots = np.zeros(256, dtype=np.int64)
+    for place, q in LOTS.items():
+        lots[place] = q
+    draws = iter(BLINDINGS)
+    blinding = ProofBlinding(0, 1, lambda: Blinding(next(draws)))
+    setup = ceremony_setup(256)
+    proof, transcript = prove(setup, statement, Witness(lots, (Blinding(COLUMN_BLINDING),)), blinding=blinding)
+    document = ProofDocument(
+        challenge.digest, (attestation.digest,), proof, None, HOLDER.sign(consent_message(transcript))
+    )
+    assert document.to_bytes() == blocks[6].encode()
+    assert check_proof(setup, statement, proof)[0]
 
 
 def test_proof_on_the_page_is_refused_for_other_rows(blocks: list[str]) -> None:

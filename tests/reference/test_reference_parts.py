@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import secrets
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -250,3 +251,9 @@ def test_coefficients_digest() -> None:
 def test_rows_of_other_shapes_are_the_callers_mistake(change: dict[str, object], reason: str) -> None:
     with pytest.raises(ValueError, match=f"rows: .*{reason}"):
         replace(small_case().rows, **change)
+
+
+def test_importing_the_reference_leaves_the_recursion_limit_alone() -> None:
+    """py_ecc raises it to 100,000 for the whole process, where deep recursion is a crash and no exception."""
+    script = "import sys; before = sys.getrecursionlimit(); import riskproof.reference; assert sys.getrecursionlimit() == before"
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -79,13 +79,13 @@ class Files:
         return self.folder / "key"
 
 
-def make_files(folder: Path) -> Files:
+def make_files(folder: Path, venue: str = "venue-a") -> Files:
     authority = make_authority(folder)
     server = make_server_certificate(authority, folder)
     clients = {
         name: make_client_certificate(authority, folder, identity, name=name) for name, identity in IDENTITIES.items()
     }
-    generate_key_dir(folder / "key", venue="venue-a")
+    generate_key_dir(folder / "key", venue=venue)
     return Files(folder, authority, server, clients)
 
 

@@ -32,6 +32,7 @@ key = "key"
 url = "sqlite:///ledger.db"
 [proving]
 workers = {workers}
+{proving}
 {more}
 """
 
@@ -44,10 +45,10 @@ def current_market() -> Market:
 class VenueProcess:
     """`riskproof serve` in a folder made by `make_files`; ready when constructed."""
 
-    def __init__(self, files: Files, server: str = "", more: str = "", workers: int = 0) -> None:
+    def __init__(self, files: Files, server: str = "", more: str = "", *, workers: int = 0, proving: str = "") -> None:
         self.files = files
         config = files.folder / "riskproof.toml"
-        config.write_text(CONFIG.format(server=server, more=more, workers=workers))
+        config.write_text(CONFIG.format(server=server, more=more, workers=workers, proving=proving))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "riskproof.cli", "serve", "--config", str(config)],
             stderr=subprocess.PIPE,

@@ -95,6 +95,7 @@ def _load(data: bytes, where: str) -> Any:
 
     if len(data) > encoding.MAX_DOCUMENT_BYTES:
         raise EncodingError(f"{len(data)} bytes are too many", where=where)
+    encoding.check_depth(data, where)
     try:
         return json.loads(
             data.decode("utf-8"), parse_float=Number, parse_int=Number, parse_constant=refuse, object_pairs_hook=unique
@@ -103,8 +104,6 @@ def _load(data: bytes, where: str) -> Any:
         raise EncodingError("not UTF-8", where=f"{where}: byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise EncodingError(f"not JSON: {error.msg}", where=f"{where}: byte {error.pos}") from None
-    except RecursionError:
-        raise EncodingError("nested too deeply", where=where) from None
 
 
 def _plain(number: Number, where: str) -> str:
