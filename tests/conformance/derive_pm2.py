@@ -62,7 +62,7 @@ def _checks(base: Any, case: Any) -> list[Check]:
         Check("IM", number(expected["IM"]), report.excess_initial, EXACT, _MARGIN_NOISE),
         Check("MM", number(expected["MM"]), report.excess_maintenance, EXACT, _MARGIN_NOISE),
     ]
-    checks += _scenario_checks(parameters["Scenarios"], expected, case.get("recomputed_mpmath50", {}), report)
+    checks += _scenario_checks(parameters["Scenarios"], expected, case.get("recomputed_mpmath50") or {}, report)
     return checks + _part_checks(inputs, expected, report)
 
 

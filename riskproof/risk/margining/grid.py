@@ -159,7 +159,11 @@ def _expanded(item: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
     for place, members in made:
         twice = sorted(members.keys() & common.keys())
         if twice:
-            raise ModelError(f"{twice[0]} is given by {place} too", where=f"{where}.common.{twice[0]}"[:120])
+            raise ModelError(
+                f"{twice[0]} is given by {place} too",
+                where=f"{where}.common.{twice[0]}"[:120],
+                expected="one of the two",
+            )
     return [(place, {**common, **members}) for place, members in made]
 
 
