@@ -152,6 +152,31 @@ def test_bounds_that_nobody_can_meet() -> None:
             correlation(GOOD).bounded(floor, ceiling, "b")
 
 
+@pytest.mark.parametrize("rho", [-0.4, 0.0, 0.3, 0.95])
+def test_crossed_matrices_keep_what_is_within_an_underlying(rho: float) -> None:
+    rng = np.random.default_rng(4)
+    a = rng.normal(size=(8, 20))
+    before = correlation(clipped(a @ a.T), FACTORS)
+    after = before.crossed(round(rho * ONE), "crossed")
+    assert after.matrix[4][0] == round(rho * ONE)
+    matrix, own = np.array(before.matrix) / 1e12, np.array(after.matrix) / 1e12
+    assert (own[:4, :4] == matrix[:4, :4]).all()
+    assert (own[4:, 4:] == matrix[4:, 4:]).all()
+    left, right = (np.linalg.cholesky(matrix[n : n + 4, n : n + 4]) for n in (0, 4))
+    assert np.abs(own[:4, 4:] - rho * left @ right.T).max() < 1e-11
+
+
+def test_crossing_underlyings_of_different_factors_and_beyond_the_end() -> None:
+    made = correlation(GOOD).crossed(-ONE // 2, "least")  # -1/2 is the least that three can share
+    assert {made.matrix[n][k] for n in range(3) for k in range(n)} == {-ONE // 2}
+    with pytest.raises(ModelError, match=r"interval: 3 underlyings cannot all have a correlation of -0.500000000001"):
+        correlation(GOOD).crossed(-ONE // 2 - 1, "x")
+    with pytest.raises(ModelError, match=r"interval: 3 underlyings"):
+        correlation(GOOD).crossed(ONE + 1, "x")
+    uneven = correlation(rows((0.5,), (0.2, 0.1)), (Factor("BTC"), Factor("BTC", 30), Factor("ETH")))
+    assert uneven.crossed(ONE // 2, "x").matrix[2] == (ONE // 2, ONE // 4, ONE)
+
+
 def test_stressed_sets_lie_between_two_matrices() -> None:
     together = correlation(rows((1.0,), (1.0, 1.0)))
     half = correlation(GOOD).blended(together, ONE // 2, "stressed")

@@ -131,6 +131,12 @@ def test_the_correlation_is_part_of_the_digest() -> None:
         ({"sets": [PATHS | {"seed": "18446744073709551616"}]}, r"model\.sets\[0\]\.seed: out of range"),
         ({"sets": [PATHS | {"seed": "01"}]}, r"model\.sets\[0\]\.seed: not a seed"),
         ({"sets": [PATHS | {"paths": 501}]}, r"model\.sets\[0\]\.paths: 501 paths"),
+        ({"sets": [PATHS | {"interval": {"floor": "0.5", "ceiling": "0.5", "points": 3}}]},
+         r"model\.sets\[0\]\.interval: not an interval"),
+        ({"sets": [PATHS | {"interval": {"floor": "0", "ceiling": "0.5", "points": 1}}]},
+         r"model\.sets\[0\]\.interval\.points: 1 points of 500 paths"),
+        ({"sets": [PATHS | {"interval": {"floor": "0", "ceiling": "1.1", "points": 2}}]},
+         r"model\.sets\[0\]\.interval: 2 underlyings cannot all have a correlation of 1.1"),
         ({"sets": [PATHS | {"antithetic": 1}]}, r"model\.sets\[0\]\.antithetic: not true or false"),
         ({"sets": [PATHS | {"correlation": CORRELATION.to_document() | {"volatilities": ["2"] * 8}}]},
          r"model\.sets\[0\]\.correlation\.volatilities\[0\]: 2 is out of range"),
@@ -200,6 +206,20 @@ def test_what_can_be_proved() -> None:
     assert model(measure={"kind": "worst_loss"}, sets=[SHOCKS]).not_provable == ""
     assert "not convex" in model(measure={"kind": "value_at_risk", "tail": "0.05"}).not_provable
     assert "squares" in model(sets=[PLAIN], liquidity={"base_days": 1, "horizons": []}).not_provable
+
+
+def test_the_worst_case_over_an_interval_of_correlations() -> None:
+    """Long one coin and short the other is worst where they part, long both where they move together."""
+    wide = model(sets=[PATHS | {"interval": {"floor": "-0.2", "ceiling": "0.9", "points": 12}}])
+    assert TailModel.from_bytes(wide.to_bytes()) == wide
+    registry = MARKET.registry
+    for lots, rho in ((28_000, 9 * 10**11), (-28_000, -2 * 10**11)):
+        book = Portfolio.build([(registry.index_of("BTC"), 1_000), (registry.index_of("ETH"), lots)])
+        risk = evaluate_tail(MARKET, wide, book).sets[0]
+        assert len(risk.pnl) == 12 * 500
+        alone = PATHS | {"correlation": CORRELATION.crossed(rho, CORRELATION.name).to_document()}
+        assert risk.amount == evaluate_tail(MARKET, model(sets=[alone]), book).requirement
+        assert list(risk.pnl) == exact_pnl(model_array(MARKET, wide).rows, book.positions)
 
 
 def test_liquidity_horizons_agree_with_float64() -> None:

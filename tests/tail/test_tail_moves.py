@@ -111,13 +111,13 @@ def test_scaled_rows_are_exact() -> None:
     rng = random.Random(3)
     levels = np.array([rng.randrange(10 ** rng.randint(1, 16)) for _ in range(60)] + [0, 1, 5, 10**16], dtype=np.int64)
     halves = [500_000_000_000, 1_500_000_000_000, 0, 1, 10**13]  # ties with odd levels
-    ratios = np.array([[rng.randrange(10**13) for _ in range(40)] + halves], dtype=np.int64)
+    ratios = np.array([[r] for r in [rng.randrange(10**13) for _ in range(40)] + halves], dtype=np.int64)
     out = np.zeros((46, 64), dtype=np.int64)
     columns = np.zeros(64, dtype=np.int64)
     revaluation.scaled_rows(levels, columns, ratios, out)
     assert (out[0] == levels).all()
     for i, level in enumerate(levels.tolist()):
-        for s, ratio in enumerate(ratios[0].tolist()):
+        for s, ratio in enumerate(ratios[:, 0].tolist()):
             assert out[s + 1, i] == round(Fraction(level * ratio, 10**12))  # ties to even
     plain = getattr(revaluation.scaled_rows, "py_func", revaluation.scaled_rows)
     again = np.zeros_like(out)
@@ -191,9 +191,7 @@ def test_volatilities_beyond_the_kernel_are_refused_by_name() -> None:
     name = next(x for x in quotes if x.startswith("ETH-1-"))
     quotes[name] = Quote(volatility=4 * RATIO_ONE)
     bare = Snapshot.build(MARKET.registry, TIME, "test", dict(snapshot.indices), list(snapshot.curves), quotes)
-    with pytest.raises(
-        DomainError, match=rf"move spike: {name}: volatility of 23[.0-9]+ .expected at most 20"
-    ):
+    with pytest.raises(DomainError, match=rf"move spike: {name}: volatility of 23[.0-9]+ .expected at most 20"):
         tail_array(Market(MARKET.registry, bare), moves, bytes(32))
 
 

@@ -30,7 +30,7 @@ from riskproof import encoding, units
 from riskproof.encoding import Json
 from riskproof.errors import DomainError, EncodingError, HistoryError, ModelError, UnitError
 from riskproof.risk.tail.history import MAX_FACTORS, Factor, check_factors
-from riskproof.risk.tail.linear import is_positive_semidefinite, least_eigenvalue
+from riskproof.risk.tail.linear import cholesky, is_positive_semidefinite, least_eigenvalue
 from riskproof.risk.tail.roots import root_up
 from riskproof.units import RATIO_EXPONENT, RATIO_ONE, format_decimal, round_half_even
 
@@ -189,6 +189,38 @@ class Correlation:
             if both == 2:  # towards the middle, so that rounding cannot leave the interval
                 return int(mixed // 1) if mixed > middle else -int(-mixed // 1)
             return round_half_even(mixed.numerator, mixed.denominator)
+
+        return self.with_matrix(_symmetric(len(self.factors), entry), name)
+
+    def crossed(self, rho: int, name: str) -> Correlation:
+        """The same correlations within each underlying, and `rho` (1e-12) between the prices of any two: one end of an interval.
+
+            x[u] = A[u] z[u],   A[u] the Cholesky factor of u's own block,   correlation of z[u][k] and z[v][k]: rho
+
+        so that the block of u and v is rho A[u] A[v]': linear in rho, positive semi-definite by construction for
+        -1/(n - 1) <= rho < 1, and the price, which comes first in a block, has exactly rho. The variance of any linear P&L is
+        linear in rho as well, so its worst case over an interval is at an end of it.
+
+        Raises:
+            ModelError: a rho outside -1/(n - 1) to 1, or so near the end that the rounded matrix is not positive semi-definite.
+        """
+        underlyings = sorted({x.underlying for x in self.factors})
+        if not -RATIO_ONE <= (len(underlyings) - 1) * rho <= (len(underlyings) - 1) * RATIO_ONE:
+            raise ModelError(
+                f"{len(underlyings)} underlyings cannot all have a correlation of {_text(rho)}",
+                where="interval",
+                expected=f"-1/{len(underlyings) - 1} to 1",
+            )
+        rows: list[list[int]] = []  # of A, in 1e-18
+        for u in underlyings:
+            own = [n for n, x in enumerate(self.factors) if x.underlying == u]  # consecutive: factors are sorted
+            rows += cholesky([[self.matrix[n][k] * RATIO_ONE**2 for k in own] for n in own])
+
+        def entry(n: int, k: int) -> int:
+            if self.factors[n].underlying == self.factors[k].underlying:
+                return self.matrix[n][k]
+            product = sum(a * b for a, b in zip(rows[n], rows[k], strict=False))
+            return round_half_even(rho * product, 10**36)
 
         return self.with_matrix(_symmetric(len(self.factors), entry), name)
 

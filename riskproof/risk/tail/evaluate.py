@@ -31,8 +31,8 @@ class SetRisk:
         id: the set's.
         scenario_ids: what each move is.
         pnl: exact, in 10^-(m+e), without liquidity horizons.
-        value_at_risk: a loss, or None for the worst loss.
-        amount: the measure as a loss in 10^-(m+e), exact; with liquidity horizons rounded up.
+        value_at_risk: a loss, or None for the worst loss; over an interval of correlations, at the worst of them.
+        amount: the measure as a loss in 10^-(m+e), exact; with liquidity horizons rounded up; the worst over an interval.
     """
 
     id: str
@@ -77,22 +77,17 @@ def evaluate_tail(
     """
     base, results = base_state(market), []
     exponent = market.registry.money_exponent + market.registry.quantity_exponent
+
+    def pnl_of(moves: Moves) -> list[int]:
+        shift = model.time_shift_seconds
+        return book_pnl(market, moves, portfolio, model.immovable, time_shift_seconds=shift, base=base)
+
     for n, (id_, method) in enumerate(model.sets):
         with _at(f"sets[{n}]"):
-            moves = method.moves(histories)
-            weights = method.weights(len(moves))
+            parts = method.moves(histories)
+            weights = method.weights(len(parts[0]))
             _check_tail(model, weights)
-
-        def pnl_of(chosen: Moves) -> list[int]:
-            shift = model.time_shift_seconds
-            return book_pnl(market, chosen, portfolio, model.immovable, time_shift_seconds=shift, base=base)
-
-        pnl = pnl_of(moves)
-        quantile = None if model.tail is None else value_at_risk(pnl, model.tail, weights)
-        amount = _measure(model, pnl, weights)
-        if model.liquidity is not None:
-            amount = _over_horizons(model, model.liquidity, moves, weights, amount, pnl_of)
-        results.append(SetRisk(id_, moves.ids, tuple(pnl), quantile, amount))
+        results.append(_set_risk(model, id_, parts, weights, pnl_of))
     binding = max(range(len(results)), key=lambda n: (results[n].amount, -n))
     requirement = max(Fraction(0), results[binding].amount)
     whole = -((-requirement.numerator) // requirement.denominator)
@@ -116,19 +111,38 @@ def model_array(
     parts = []
     for n, (_, method) in enumerate(model.sets):
         with _at(f"sets[{n}]"):
-            moves = method.moves(histories)
+            found = method.moves(histories)
         shift = model.time_shift_seconds
-        parts.append(
+        parts += [
             tail_array(
                 market, moves, model.digest, model.immovable, time_shift_seconds=shift, threads=threads, cancel=cancel
             )
-        )
+            for moves in found
+        ]
     first = parts[0]
     rows = first.rows if len(parts) == 1 else np.concatenate([part.rows for part in parts], axis=1)
     names = (first.registry_digest, first.snapshot_digest, first.model_digest, first.kernel)
     return RiskArray(
         *names, first.money_exponent, first.quantity_exponent, rows, first.base_value, first.buffer, first.status
     )
+
+
+def _set_risk(
+    model: TailModel, id_: str, parts: Sequence[Moves], weights: list[int], pnl_of: Callable[[Moves], list[int]]
+) -> SetRisk:
+    found: list[tuple[Fraction, int | None]] = []
+    ids: list[str] = []
+    every: list[int] = []
+    for moves in parts:
+        pnl = pnl_of(moves)
+        amount = _measure(model, pnl, weights)
+        if model.liquidity is not None:
+            amount = _over_horizons(model, model.liquidity, moves, weights, amount, pnl_of)
+        found.append((amount, None if model.tail is None else value_at_risk(pnl, model.tail, weights)))
+        ids += moves.ids
+        every += pnl
+    amount, quantile = max(found, key=lambda pair: pair[0])
+    return SetRisk(id_, tuple(ids), tuple(every), quantile, amount)
 
 
 def _measure(model: TailModel, pnl: list[int], weights: list[int]) -> Fraction:

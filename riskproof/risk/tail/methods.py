@@ -1,16 +1,18 @@
 """Scenario sets of a tail model: how their joint moves come about, as members of the document (model.py) and as moves.
 
-historical     {"history", "first", "last", "weight_decay", "horizon_days"}
-filtered       {"history", "first", "last", "weight_decay", "decay", "seed_days"}
-monte_carlo    {"correlation", "seed", "paths", "antithetic"}
-common_factor  {"common", "betas", "idiosyncratic", "volatilities", "tenors", "corners"}
+    historical     {"history", "first", "last", "weight_decay", "horizon_days"}
+    filtered       {"history", "first", "last", "weight_decay", "decay", "seed_days"}
+    monte_carlo    {"correlation", "seed", "paths", "antithetic"}, and "interval": {"floor", "ceiling", "points"} if wanted
+    common_factor  {"common", "betas", "idiosyncratic", "volatilities", "tenors", "corners"}
+
+A set makes one list of moves or, over an interval of correlations, several; its measure is the greatest over them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from riskproof import encoding
@@ -21,7 +23,9 @@ from riskproof.risk.tail.history import MAX_FACTORS, History, parse_day
 from riskproof.risk.tail.measures import age_weights
 from riskproof.risk.tail.moves import MAX_SCENARIOS, Moves, filtered_moves, plain_moves
 from riskproof.risk.tail.simulation import common_factor_moves, monte_carlo_moves
-from riskproof.units import RATIO_ONE, format_decimal
+from riskproof.units import RATIO_ONE, format_decimal, round_half_even
+
+MAX_POINTS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class Historical:
     horizon_days: int
     weight_decay: int
 
-    def moves(self, histories: Sequence[History]) -> Moves:
-        return plain_moves(_history(self.history, histories).between(self.first, self.last), self.horizon_days)
+    def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
+        return (plain_moves(_history(self.history, histories).between(self.first, self.last), self.horizon_days),)
 
     def weights(self, count: int) -> list[int]:
         return age_weights(count, self.weight_decay)
@@ -61,9 +65,9 @@ class Filtered:
     def horizon_days(self) -> int:
         return 1
 
-    def moves(self, histories: Sequence[History]) -> Moves:
+    def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
         window = _history(self.history, histories).between(self.first, self.last)
-        return filtered_moves(window, self.decay, self.seed_days)
+        return (filtered_moves(window, self.decay, self.seed_days),)
 
     def weights(self, count: int) -> list[int]:
         return age_weights(count, self.weight_decay)
@@ -73,32 +77,63 @@ class Filtered:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Correlations between the prices of any two underlyings, `points` of them evenly from floor to ceiling (1e-12)."""
+
+    floor: int
+    ceiling: int
+    points: int
+
+    def correlations(self) -> list[int]:
+        steps, width = self.points - 1, self.ceiling - self.floor
+        return [self.floor + round_half_even(n * width, steps) for n in range(self.points)]
+
+    def to_document(self) -> dict[str, Json]:
+        return {
+            "floor": format_decimal(self.floor, 12),
+            "ceiling": format_decimal(self.ceiling, 12),
+            "points": self.points,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class MonteCarlo:
-    """Joint normal logarithmic moves (simulation.monte_carlo_moves)."""
+    """Joint normal logarithmic moves (simulation.monte_carlo_moves), over an interval of correlations if there is one."""
 
     METHOD: ClassVar[str] = "monte_carlo"
     correlation: Correlation
     seed: int
     paths: int
     antithetic: bool
+    interval: Interval | None = None
 
     @property
     def horizon_days(self) -> int:
         return self.correlation.horizon_days
 
-    def moves(self, histories: Sequence[History]) -> Moves:
-        return monte_carlo_moves(self.correlation, self.seed, self.paths, antithetic=self.antithetic)
+    def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
+        if self.interval is None:
+            return (monte_carlo_moves(self.correlation, self.seed, self.paths, antithetic=self.antithetic),)
+        found = []
+        for rho in self.interval.correlations():
+            crossed = self.correlation.crossed(rho, self.correlation.name)
+            moves = monte_carlo_moves(crossed, self.seed, self.paths, antithetic=self.antithetic)
+            found.append(replace(moves, ids=tuple(f"rho{format_decimal(rho, 12)}/{x}" for x in moves.ids)))
+        return tuple(found)
 
     def weights(self, count: int) -> list[int]:
         return [1] * count
 
     def to_document(self) -> dict[str, Json]:
-        return {
+        document: dict[str, Json] = {
             "correlation": self.correlation.to_document(),
             "seed": str(self.seed),
             "paths": self.paths,
             "antithetic": self.antithetic,
         }
+        if self.interval is not None:
+            document["interval"] = self.interval.to_document()
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +152,9 @@ class CommonFactor:
     def horizon_days(self) -> None:
         return None
 
-    def moves(self, histories: Sequence[History]) -> Moves:
+    def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
         own, betas = dict(self.idiosyncratic), dict(self.betas)
-        return common_factor_moves(self.common, betas, own, self.volatilities, self.tenors, corners=self.corners)
+        return (common_factor_moves(self.common, betas, own, self.volatilities, self.tenors, corners=self.corners),)
 
     def weights(self, count: int) -> list[int]:
         return [1] * count
@@ -180,9 +215,27 @@ def check_method(method: Method, where: str) -> None:
             raise ModelError(
                 f"{method.paths} paths", where=f"{where}.paths", expected=f"1 to {MAX_SCENARIOS}, even if antithetic"
             )
+        if method.interval is not None:
+            _check_interval(method, method.interval, f"{where}.interval")
     if isinstance(method, CommonFactor):
         with member_errors(where):
             method.moves(())  # small, and every member takes part
+
+
+def _check_interval(method: MonteCarlo, interval: Interval, where: str) -> None:
+    if not interval.floor < interval.ceiling:
+        raise ModelError("not an interval", where=where, expected="a floor below the ceiling")
+    if not 2 <= interval.points <= MAX_POINTS or interval.points * method.paths > MAX_SCENARIOS:
+        raise ModelError(
+            f"{interval.points} points of {method.paths} paths",
+            where=f"{where}.points",
+            expected=f"2 to {MAX_POINTS} points, at most {MAX_SCENARIOS} paths in all",
+        )
+    for rho in (interval.floor, interval.ceiling):  # the points between are convex combinations of the ends
+        try:
+            method.correlation.crossed(rho, method.correlation.name)
+        except ModelError as error:
+            raise ModelError(error.what, where=where, expected=error.expected) from None
 
 
 _WINDOW = ("history", "first", "last", "weight_decay")
@@ -191,8 +244,8 @@ _WINDOW = ("history", "first", "last", "weight_decay")
 def read_set(node: Json, where: str) -> tuple[str, Method]:
     if not isinstance(node, dict) or node.get("method") not in _READERS:
         raise EncodingError("no such method", where=f"{where}.method", expected=", ".join(_READERS))
-    own, read = _READERS[node["method"]]
-    m = encoding.members(node, where, ("id", "method", *own))
+    own, optional, read = _READERS[node["method"]]
+    m = encoding.members(node, where, ("id", "method", *own), optional)
     return encoding.string(m["id"], f"{where}.id", max_length=64), read(m, where)
 
 
@@ -221,7 +274,12 @@ def _read_monte_carlo(m: dict[str, Json], where: str) -> Method:
     if not text.isascii() or not text.isdecimal() or str(int(text)) != text:
         raise ModelError(f"not a seed: {text!r}", where=f"{where}.seed", expected="a decimal string from 0 to 2^64 - 1")
     paths = encoding.integer(m["paths"], f"{where}.paths")
-    return MonteCarlo(correlation, int(text), paths, _flag(m["antithetic"], f"{where}.antithetic"))
+    interval = None
+    if "interval" in m:
+        o = encoding.members(m["interval"], f"{where}.interval", ("floor", "ceiling", "points"))
+        floor, ceiling = (ratio(o[x], f"{where}.interval.{x}") for x in ("floor", "ceiling"))
+        interval = Interval(floor, ceiling, encoding.integer(o["points"], f"{where}.interval.points"))
+    return MonteCarlo(correlation, int(text), paths, _flag(m["antithetic"], f"{where}.antithetic"), interval)
 
 
 def _read_common_factor(m: dict[str, Json], where: str) -> Method:
@@ -247,12 +305,13 @@ def _read_common_factor(m: dict[str, Json], where: str) -> Method:
     )
 
 
-_READERS: Final[dict[str, tuple[tuple[str, ...], Callable[[dict[str, Json], str], Method]]]] = {
-    "historical": ((*_WINDOW, "horizon_days"), _read_historical),
-    "filtered": ((*_WINDOW, "decay", "seed_days"), _read_filtered),
-    "monte_carlo": (("correlation", "seed", "paths", "antithetic"), _read_monte_carlo),
+_READERS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[dict[str, Json], str], Method]]]] = {
+    "historical": ((*_WINDOW, "horizon_days"), (), _read_historical),
+    "filtered": ((*_WINDOW, "decay", "seed_days"), (), _read_filtered),
+    "monte_carlo": (("correlation", "seed", "paths", "antithetic"), ("interval",), _read_monte_carlo),
     "common_factor": (
         ("common", "betas", "idiosyncratic", "volatilities", "tenors", "corners"),
+        (),
         _read_common_factor,
     ),
 }

@@ -55,19 +55,18 @@ class Immovable:
 
 @jit  # type: ignore[untyped-decorator]
 def scaled_rows(levels: Any, columns: Any, ratios: Any, out: Any) -> None:
-    """out[1 + s, i] = levels[i] ratios[columns[i], s] / 10^12 to the nearest, ties to even; out[0] = levels.
+    """out[1 + s, i] = levels[i] ratios[s, columns[i]] / 10^12 to the nearest, ties to even; out[0] = levels.
 
-    levels [I] from 0 to 10^16, ratios [C, S] from 0 to 10^13, int64. With a = a1 10^6 + a0 and b alike, a b / 10^12 is
+    levels [I] from 0 to 10^16, ratios [S, C] from 0 to 10^13, int64. With a = a1 10^6 + a0 and b alike, a b / 10^12 is
     a1 b1 + (a1 b0 + a0 b1) / 10^6 + a0 b0 / 10^12, and no term leaves 64 bits.
     """
     million, trillion = 1_000_000, 1_000_000_000_000
     for i in range(levels.shape[0]):
-        level, c = int(levels[i]), int(columns[i])
-        a1, a0 = level // million, level % million
-        out[0, i] = level
-        for s in range(ratios.shape[1]):
-            ratio = int(ratios[c, s])
-            b1, b0 = ratio // million, ratio % million
+        out[0, i] = levels[i]
+    for s in range(ratios.shape[0]):
+        for i in range(levels.shape[0]):
+            level, ratio = int(levels[i]), int(ratios[s, columns[i]])
+            a1, a0, b1, b0 = level // million, level % million, ratio // million, ratio % million
             middle = a1 * b0 + a0 * b1
             low = (middle % million) * million + a0 * b0
             whole, rest = a1 * b1 + middle // million + low // trillion, 2 * (low % trillion)
@@ -83,8 +82,8 @@ class _Base:
     Attributes:
         names, ids: of the instruments and the moves, for messages.
         shared, volatility, instruments: states.States of the base state, the time axis with the shift.
-        price_ratios [F + 1, S], vol_ratios [C, S]: ratios of the factors and, last, ones; ratios of each curve's volatilities.
-        curve_price [C]: the row of price_ratios that a curve follows.
+        price_ratios [S, F + 1], vol_ratios [S, C]: ratios of the factors and, last, ones; ratios of each curve's volatilities.
+        curve_price [C]: the column of price_ratios that a curve follows.
     """
 
     names: Sequence[str]
@@ -101,7 +100,7 @@ class _Base:
         columns = {name: column[chosen] for name, column in self.instruments.items()}
         used, columns["curve"] = np.unique(columns["curve"], return_inverse=True)
         columns["curve"] = columns["curve"].astype(np.int64)
-        count = self.price_ratios.shape[1] + 1
+        count = len(self.ids) + 1
         forward, conversion = (np.empty((count, len(used)), dtype=np.int64) for _ in range(2))
         for name, out in (("forward", forward), ("conversion", conversion)):
             scaled_rows(self.shared[name][0, used], self.curve_price[used], self.price_ratios, out)
@@ -259,10 +258,10 @@ def _base(
     shared = states.shared | {"seconds": np.concatenate([seconds, seconds - shift]) if shift else seconds}
     curves = seconds.shape[1]
     still = {registry.numeraire} | immovable.prices
-    one = np.full((1, len(moves)), RATIO_ONE, dtype=np.int64)
+    one = np.full((len(moves), 1), RATIO_ONE, dtype=np.int64)
     column = {factor: f for f, factor in enumerate(moves.factors)}
-    price_ratios = np.concatenate([np.ascontiguousarray(moves.ratios.T), one])
-    vol_ratios = np.repeat(one, curves, axis=0)
+    price_ratios = np.concatenate([moves.ratios, one], axis=1)
+    vol_ratios = np.repeat(one, curves, axis=1)
     curve_price = np.full(curves, len(moves.factors), dtype=np.int64)
     done: set[int] = set()
     for i in range(len(registry)) if held is None else held:
@@ -281,7 +280,7 @@ def _base(
             tenors = [x for x in moves.factors if x.underlying == u and not x.is_price]
             if not tenors:
                 raise _missing(f"no move of the volatility of {u}", instrument.name, "constant_volatility")
-            vol_ratios[c] = _at_tenor(moves, tenors, column, int(seconds[0, c]))
+            vol_ratios[:, c] = _at_tenor(moves, tenors, column, int(seconds[0, c]))
     names = [x.name for x in registry.instruments]
     return _Base(names, moves.ids, shared, states.vol[0], states.instruments, price_ratios, vol_ratios, curve_price)
 
