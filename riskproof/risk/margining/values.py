@@ -5,7 +5,7 @@ spot         unit mark (1 + move), converted to the settlement currency
 perpetual, future    no value; entry unit mark move, or N (1/F_0 - 1/F_s) W_s for an inverse contract of notional N
 
 forward      settled + (forward - settled) (1 + move)                                     both rounded to 10^-18
-volatility   the named shock's (`volatility`), of the log-moneyness against the forward that has not moved
+volatility   the named shock's (`volatility`), of tenor and log-moneyness before time passes and prices move
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class UnitValues:
     _options: dict[State, dict[int, int]] = field(default_factory=dict, repr=False)
     _moves: dict[Fraction, dict[int, int]] = field(default_factory=dict, repr=False)
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
-    _vols: dict[tuple[int, str, int], int] = field(default_factory=dict, repr=False)
+    _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
 
     def option(self, place: int, state: State) -> int:
         """Value of one unit of an option, 10^-m."""
@@ -79,9 +79,8 @@ class UnitValues:
 
     def _option(self, place: int, state: State) -> int:
         listing = self.market.listings[place]
-        forward = self.market.forward(listing)
-        if state.time_shift_seconds:
-            forward = replace(forward, seconds=forward.seconds - state.time_shift_seconds)
+        quoted = self.market.forward(listing)
+        forward = replace(quoted, seconds=quoted.seconds - state.time_shift_seconds)
         strike, call = terms(listing)
         moved = exact.fine(forward.settled + (forward.price - forward.settled) * (1 + state.price))
         if moved <= 0 or strike <= 0:
@@ -96,7 +95,7 @@ class UnitValues:
             call,
             moved,
             exact.fine(strike),
-            self._volatility(place, listing, forward, state),
+            self._volatility(place, listing, quoted, state),
             forward.seconds,
             discount,
             (unit.numerator, unit.denominator),
@@ -108,14 +107,13 @@ class UnitValues:
             raise SnapshotError("no volatility", where=listing.name, expected="a volatility of every option held")
         if state.vol is None:
             return exact.fine(listing.volatility)
-        key = (place, state.vol, forward.seconds)
+        key = (place, state.vol)
         found = self._vols.get(key)
         if found is None:
             volatility = self.model.volatility
             k = exact.ln(terms(listing)[0] / forward.price)
-            shocked = volatility.shock(state.vol).shocked(
-                listing.volatility, k, max(forward.seconds, 0), volatility.scaling
-            )
+            seconds = max(forward.seconds, 0)
+            shocked = volatility.shock(state.vol).shocked(listing.volatility, k, seconds, volatility.scaling)
             found = self._vols[key] = exact.fine(shocked)
         return found
 
