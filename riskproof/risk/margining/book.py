@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from riskproof.errors import PortfolioError, SnapshotError
@@ -25,6 +26,7 @@ EXPOSURES: Final = (
     "spot",
     "collateral",
 )
+_BY_EXPIRY: Final = ("option", "option_short", "option_naked_short")
 FEEDS: Final = ("index", "market", "perpetual", "forward", "rate", "volatility", "own")
 
 
@@ -99,10 +101,9 @@ class NettingSet:
             for h in self.delta_one:
                 if h.listing.kind.value == base:
                     yield Exposure(abs(h.coins) * self._price(h, kind != base), h.listing.underlying, (h,))
-        elif kind in ("option", "option_short", "option_naked_short"):
+        elif kind in _BY_EXPIRY:
             for (underlying, _), holdings in self.options.items():
-                amount = _option_size(kind, holdings) * self.market.index(underlying).price
-                yield Exposure(amount, underlying, holdings)
+                yield self._option_exposure(kind, underlying, holdings)
         else:
             for h in self.spot:
                 price = (
@@ -131,6 +132,48 @@ class NettingSet:
         value = h.coins * self.market.mark(h.listing)
         converted = self.collateral is not None and self.collateral.converted
         return value / self.market.settlement_price if converted else value
+
+    def changed(self, trades: Mapping[int, Fraction]) -> NettingSet:
+        """This set after trades of anything but collateral, {place: quantity added}.
+
+        Expiries and their exposures that the trades do not touch are shared with this set.
+        """
+        before = {h.place: h for h in (*chain.from_iterable(self.options.values()), *self.delta_one, *self.spot)}
+        touched = set()
+        for place, quantity in trades.items():
+            listing = self.market.listings[place]
+            total = quantity + (before[place].quantity if place in before else 0)
+            touched.add(_expiry_of(listing))
+            before.pop(place, None)
+            if total:
+                before[place] = Holding(place, listing, total)
+        groups: dict[tuple[str, int] | None, list[Holding]] = {}
+        for place in sorted(before):
+            key = _expiry_of(before[place].listing)
+            if key is None or key in touched:
+                groups.setdefault(key, []).append(before[place])
+        others = groups.get(None, [])
+        keys = sorted(
+            key for key in (self.options.keys() | groups.keys()) if key and (key in groups or key not in touched)
+        )
+        options = {key: tuple(groups[key]) if key in touched else self.options[key] for key in keys}
+        known = {}
+        for kind in self._exposures.keys() & set(_BY_EXPIRY):
+            old = dict(zip(self.options, self._exposures[kind], strict=True))
+            known[kind] = tuple(
+                self._option_exposure(kind, key[0], held) if key in touched else old[key]
+                for key, held in options.items()
+            )
+        return replace(
+            self,
+            options=options,
+            delta_one=tuple(h for h in others if h.listing.kind is not Kind.SPOT),
+            spot=tuple(h for h in others if h.listing.kind is Kind.SPOT),
+            _exposures=known,
+        )
+
+    def _option_exposure(self, kind: str, underlying: str, holdings: tuple[Holding, ...]) -> Exposure:
+        return Exposure(_option_size(kind, holdings) * self.market.index(underlying).price, underlying, holdings)
 
     def confidence(self, exposure: Exposure, feeds: Iterable[str], missing: Fraction | None) -> Fraction:
         """The least confidence of the feeds that an exposure depends on; `missing` stands for one that is not published.
@@ -169,6 +212,15 @@ class NettingSet:
         if feed == "rate":
             return [(f"rate of {first.name}", self.market.forward(first).rate_confidence)]
         return [(h.listing.name, h.listing.confidence) for h in exposure.holdings]
+
+
+def _expiry_of(listing: Listing) -> tuple[str, int] | None:
+    """Key of an option's expiry, None for anything else."""
+    if listing.kind is not Kind.OPTION:
+        return None
+    if listing.expiry is None:
+        raise SnapshotError("no expiry", where=listing.name, expected="an option has one")
+    return listing.underlying, listing.expiry
 
 
 def _option_size(kind: str, holdings: tuple[Holding, ...]) -> Fraction:
@@ -221,10 +273,9 @@ def arrange(
         held = groups.get(name, [])
         options: dict[tuple[str, int], list[Holding]] = {}
         for h in held:
-            if h.listing.kind is Kind.OPTION:
-                if h.listing.expiry is None:
-                    raise SnapshotError("no expiry", where=h.listing.name, expected="an option has one")
-                options.setdefault((h.listing.underlying, h.listing.expiry), []).append(h)
+            expiry = _expiry_of(h.listing)
+            if expiry is not None:
+                options.setdefault(expiry, []).append(h)
         sets.append(
             NettingSet(
                 name,

@@ -20,7 +20,7 @@ from riskproof.errors import PortfolioError, SnapshotError
 from riskproof.market.registry import Kind
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.aggregate import ROOTS, Expression
-from riskproof.risk.margining.book import NettingSet, arrange
+from riskproof.risk.margining.book import Holding, NettingSet, arrange
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE, MARGINS
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
@@ -50,9 +50,13 @@ def evaluate_model(
         raise AssertionError("unit values of another model or market")
     if market.settlement_price <= 0:
         raise SnapshotError("not positive", where="settlement_price", expected="a price above zero")
-    _check_limits(model, market, account)
+    check_limits(model, market, account)
     sets, cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
-    computed = [_Computed(model, book, values) for book in sets]
+    return report_of(model, market, [ComputedSet(model, book, values) for book in sets], cash)
+
+
+def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedSet], cash: Fraction) -> MarginReport:
+    """The report of an account from its netting sets, by name, and its cash."""
     terms = {margin: _account_terms(model, market, computed, cash, margin) for margin in MARGINS}
     choices = [c for margin in MARGINS for x in computed for c in x.choices(margin)]
     choices += [c for margin in MARGINS for c in terms[margin][1]]
@@ -75,19 +79,26 @@ def scenario_pnl(book: NettingSet, scenario: Scenario, values: UnitValues) -> Fr
     """L[s] of a netting set."""
     total = values.moves(book.moving, scenario.price)
     for holdings in book.options.values():
-        long, short = values.static_factors(holdings[0].place)
-        shocked = values.options(holdings, scenario.state)
-        change = shocked * (long if shocked >= 0 else short) - values.options(holdings, BASE)
-        total += -abs(change) if scenario.expiry_pnl == ADVERSE else change
+        total += expiry_pnl(holdings, scenario, values)
     return scenario.weight * total
 
 
-class _Computed:
-    """A netting set's numbers."""
+def expiry_pnl(holdings: tuple[Holding, ...], scenario: Scenario, values: UnitValues) -> Fraction:
+    """E_e[s] of the options of an expiry, before the scenario's weight."""
+    long, short = values.static_factors(holdings[0].place)
+    shocked = values.options(holdings, scenario.state)
+    change = shocked * (long if shocked >= 0 else short) - values.options(holdings, BASE)
+    return -abs(change) if scenario.expiry_pnl == ADVERSE else change
 
-    def __init__(self, model: MarginModel, book: NettingSet, values: UnitValues) -> None:
+
+class ComputedSet:
+    """A netting set's numbers. `pnl`, its P&L in each scenario, may be given where it is known."""
+
+    def __init__(
+        self, model: MarginModel, book: NettingSet, values: UnitValues, pnl: tuple[Fraction, ...] | None = None
+    ) -> None:
         self.model, self.book = model, book
-        self.pnl = tuple(scenario_pnl(book, s, values) for s in model.scenarios)
+        self.pnl = tuple(scenario_pnl(book, s, values) for s in model.scenarios) if pnl is None else pnl
         self.worst = {g: min(places, key=self.pnl.__getitem__) for g, places in model.groups.items()}
         self.values = {
             "options": sum((values.options(h, BASE) for h in book.options.values()), _ZERO),
@@ -138,7 +149,7 @@ class _Computed:
 
 
 def _account_terms(
-    model: MarginModel, market: MarginMarket, sets: list[_Computed], cash: Fraction, margin: str
+    model: MarginModel, market: MarginMarket, sets: list[ComputedSet], cash: Fraction, margin: str
 ) -> tuple[dict[str, Fraction], list[Choice]]:
     own = {name for name, _ in model.aggregate.account_terms}
     known: dict[str, Fraction] = {}
@@ -180,7 +191,8 @@ def _evaluated(
     return results, choices
 
 
-def _check_limits(model: MarginModel, market: MarginMarket, account: Account) -> None:
+def check_limits(model: MarginModel, market: MarginMarket, account: Account) -> None:
+    """PortfolioError if the account has more of something than the model allows."""
     legs = [market.listings[place] for place, _ in account.positions]
     derivatives = [x for x in legs if x.kind is not Kind.SPOT]
     counts = {
