@@ -25,6 +25,7 @@ To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """
 
 from riskproof.risk.margining.account import Account
+from riskproof.risk.margining.account_file import AccountFile, parse_account
 from riskproof.risk.margining.document import MarginModel, load_model, shipped_models
 from riskproof.risk.margining.evaluate import evaluate_model
 from riskproof.risk.margining.market import Forward, Index, Listing, MarginMarket
@@ -34,6 +35,7 @@ from riskproof.risk.margining.values import UnitValues
 
 __all__ = [
     "Account",
+    "AccountFile",
     "AnyModel",
     "Choice",
     "Forward",
@@ -51,6 +53,7 @@ __all__ = [
     "load_model",
     "margin",
     "names",
+    "parse_account",
     "read",
     "shipped_models",
 ]

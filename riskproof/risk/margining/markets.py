@@ -55,12 +55,17 @@ def read(data: bytes, where: str = "model") -> AnyModel:
 
 
 def margin(
-    model: AnyModel, market: Market, portfolio: Portfolio, receivables: Mapping[int, Fraction] | None = None
+    model: AnyModel,
+    market: Market,
+    portfolio: Portfolio,
+    receivables: Mapping[int, Fraction] | None = None,
+    underlying: str | None = None,
 ) -> MarginReport:
     """Margin of a book on a market under a model.
 
     Args:
         receivables: unsettled P&L and funding by registry index, in the numeraire; models of version 1 know none.
+        underlying: the account's market, where its positions do not tell (collateral only).
 
     Raises:
         PortfolioError: a holding that the snapshot does not price, or more of something than the model allows.
@@ -72,7 +77,9 @@ def margin(
             raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
         return _version1(model, market, portfolio)
     exact = from_market(market)
-    return evaluate_model(model, exact, from_portfolio(market, portfolio, receivables), UnitValues(model, exact))
+    return evaluate_model(
+        model, exact, from_portfolio(market, portfolio, receivables, underlying), UnitValues(model, exact)
+    )
 
 
 def from_market(market: Market) -> MarginMarket:
