@@ -403,6 +403,15 @@ def test_shocks_that_are_wrong(arguments: tuple[object, ...], error: type[Except
         common_factor_moves(*arguments)  # type: ignore[arg-type]
 
 
+def test_sets_that_would_take_minutes() -> None:
+    many = tuple(Factor(f"C{n:02d}") for n in range(20))
+    independent = Correlation("many", "x", many, (10**10,) * 20, rows(*[(0.0,) * n for n in range(1, 20)]))
+    with pytest.raises(ModelError, match=r"paths: 60000 scenarios of 20 factors .expected at most 1048576 ratios"):
+        monte_carlo_moves(independent, 1, 60_000)
+    with pytest.raises(ModelError, match=r"common: 60000 scenarios of 20 factors"):
+        common_factor_moves(list(range(60_000)), {x.underlying: ONE for x in many}, {}, [])
+
+
 def test_too_many_corners() -> None:
     names = {f"C{n}": ONE for n in range(9)}
     with pytest.raises(ModelError, match=r"9 underlyings .expected at most 8 with corners"):

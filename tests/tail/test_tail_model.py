@@ -137,6 +137,8 @@ def test_the_correlation_is_part_of_the_digest() -> None:
          r"model\.sets\[0\]\.interval\.points: 1 points of 500 paths"),
         ({"sets": [PATHS | {"interval": {"floor": "0", "ceiling": "1.1", "points": 2}}]},
          r"model\.sets\[0\]\.interval: 2 underlyings cannot all have a correlation of 1.1"),
+        ({"sets": [PATHS | {"paths": 16_000, "interval": {"floor": "0", "ceiling": "0.5", "points": 9}}]},
+         r"model\.sets\[0\]\.interval\.points: 9 points of 16000 paths .expected 2 to 64 points, at most 65536 paths in all"),
         ({"sets": [PATHS | {"antithetic": 1}]}, r"model\.sets\[0\]\.antithetic: not true or false"),
         ({"sets": [PATHS | {"correlation": CORRELATION.to_document() | {"volatilities": ["2"] * 8}}]},
          r"model\.sets\[0\]\.correlation\.volatilities\[0\]: 2 is out of range"),

@@ -22,7 +22,7 @@ from riskproof.risk.tail.correlation import Correlation, member_errors, ratio
 from riskproof.risk.tail.history import MAX_FACTORS, History, parse_day
 from riskproof.risk.tail.measures import age_weights
 from riskproof.risk.tail.moves import MAX_SCENARIOS, Moves, filtered_moves, plain_moves
-from riskproof.risk.tail.simulation import common_factor_moves, monte_carlo_moves
+from riskproof.risk.tail.simulation import check_size, common_factor_moves, monte_carlo_moves
 from riskproof.units import RATIO_ONE, format_decimal, round_half_even
 
 MAX_POINTS: Final = 64
@@ -215,6 +215,7 @@ def check_method(method: Method, where: str) -> None:
             raise ModelError(
                 f"{method.paths} paths", where=f"{where}.paths", expected=f"1 to {MAX_SCENARIOS}, even if antithetic"
             )
+        check_size(method.paths, len(method.correlation.factors), f"{where}.paths")
         if method.interval is not None:
             _check_interval(method, method.interval, f"{where}.interval")
     if isinstance(method, CommonFactor):
@@ -231,6 +232,7 @@ def _check_interval(method: MonteCarlo, interval: Interval, where: str) -> None:
             where=f"{where}.points",
             expected=f"2 to {MAX_POINTS} points, at most {MAX_SCENARIOS} paths in all",
         )
+    check_size(interval.points * method.paths, len(method.correlation.factors), f"{where}.points")
     for rho in (interval.floor, interval.ceiling):  # the points between are convex combinations of the ends
         try:
             method.correlation.crossed(rho, method.correlation.name)

@@ -36,6 +36,7 @@ from riskproof.units import RATIO_ONE, format_decimal, round_half_even
 Int64 = npt.NDArray[np.int64]
 
 STREAM: Final = 0x7269736B70726F66  # "riskprof": the second key word; a change of any step above gets another
+MAX_NUMBERS: Final = 1 << 20  # ratios of one set: a document of a few bytes must not cost minutes
 MAX_NORMAL: Final = 9 * RATIO_ONE
 MAX_CORNERS: Final = 8  # underlyings whose signs are combined
 
@@ -90,6 +91,7 @@ def monte_carlo_moves(correlation: Correlation, seed: int, paths: int, *, antith
             expected=f"1 to {MAX_SCENARIOS}" + (", an even number" if antithetic else ""),
         )
     count = len(correlation.factors)
+    check_size(paths, count, "paths")
     draws = normals(seed, (paths // 2 if antithetic else paths) * count).reshape(-1, count)
     if antithetic:
         draws = np.stack([draws, -draws], axis=1).reshape(paths, count)
@@ -101,6 +103,16 @@ def monte_carlo_moves(correlation: Correlation, seed: int, paths: int, *, antith
         logs[:, f] = [round_half_even(int(x), _E18) for x in total]
     width = len(str(paths - 1))
     return from_logs(tuple(f"path-{n:0{width}d}" for n in range(paths)), correlation.factors, logs)
+
+
+def check_size(scenarios: int, factors: int, where: str) -> None:
+    """Raise ModelError if a set of so many scenarios and factors is larger than MAX_NUMBERS."""
+    if scenarios * factors > MAX_NUMBERS:
+        raise ModelError(
+            f"{scenarios} scenarios of {factors} factors",
+            where=where,
+            expected=f"at most {MAX_NUMBERS} ratios in a set",
+        )
 
 
 def common_factor_moves(
@@ -155,6 +167,7 @@ def common_factor_moves(
             f"{len(common) * len(own) * len(vols)} scenarios", where="common", expected=f"at most {MAX_SCENARIOS}"
         )
     factors = tuple(sorted(Factor(u, t) for u in betas for t in (0, *tenors)))
+    check_size(len(common) * len(own) * len(vols), len(factors), "common")
     ids, rows = [], []
     for c, signs, v in itertools.product(common, own, vols):
         shocks = "".join(f"/{u}{'+' if sign > 0 else '-'}" for u, sign in signs.items())
