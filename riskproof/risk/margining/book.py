@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -224,15 +225,21 @@ def _expiry_of(listing: Listing) -> tuple[str, int] | None:
 
 
 def _option_size(kind: str, holdings: tuple[Holding, ...]) -> Fraction:
-    if kind == "option":
-        return sum((abs(h.coins) for h in holdings), Fraction(0))
-    if kind == "option_short":
-        return sum((max(-h.coins, Fraction(0)) for h in holdings), Fraction(0))
-    net: dict[Fraction, Fraction] = {}
+    """Size in coins of an expiry's options: gross, of the short ones, or what is short after netting by strike."""
+    common = math.lcm(*(h.quantity.denominator * h.listing.unit.denominator for h in holdings))
+    coins = []
     for h in holdings:
+        q, unit = h.quantity, h.listing.unit
+        coins.append(q.numerator * unit.numerator * (common // (q.denominator * unit.denominator)))
+    if kind == "option":
+        return Fraction(sum(abs(x) for x in coins), common)
+    if kind == "option_short":
+        return Fraction(sum(max(-x, 0) for x in coins), common)
+    net: dict[Fraction, int] = {}
+    for h, x in zip(holdings, coins, strict=True):
         strike, _ = terms(h.listing)
-        net[strike] = net.get(strike, Fraction(0)) + h.coins
-    return sum((max(-x, Fraction(0)) for x in net.values()), Fraction(0))
+        net[strike] = net.get(strike, 0) + x
+    return Fraction(sum(max(-x, 0) for x in net.values()), common)
 
 
 def arrange(

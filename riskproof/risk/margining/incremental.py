@@ -6,13 +6,15 @@ state, the P&L of each netting set in each scenario, exposures by expiry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, TypeVar
 
 from riskproof.market.registry import Kind
 from riskproof.risk.margining.account import Account
-from riskproof.risk.margining.book import Holding, NettingSet, arrange
+from riskproof.risk.margining.book import Holding, arrange
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.evaluate import ComputedSet, check_limits, evaluate_model, expiry_pnl, report_of
 from riskproof.risk.margining.grid import ADVERSE, BASE, State
@@ -20,26 +22,52 @@ from riskproof.risk.margining.market import MarginMarket
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.margining.values import UnitValues
 
+T = TypeVar("T")
+Group = tuple[Holding, ...]
 _ZERO = Fraction(0)
 
 
 @dataclass
 class KeptValues(UnitValues):
-    """Unit values that also keep what each group of holdings is worth in a state.
+    """Unit values that also keep what is computed of a group of holdings, and know what a trade makes of it.
 
-    Groups are told apart by identity: netting sets share the groups that a trade does not touch. `forget` drops those that are
-    not of the account.
+    Groups are told apart by identity: netting sets share the groups that a trade does not touch. `forget` drops what came after
+    `keep`.
     """
 
-    _groups: dict[tuple[int, State], tuple[tuple[Holding, ...], Fraction]] = field(default_factory=dict, repr=False)
-    _own: set[tuple[int, State]] = field(default_factory=set, repr=False)
+    _groups: dict[tuple[int, Hashable], tuple[Group, Any]] = field(default_factory=dict, repr=False)
+    _own: set[tuple[int, Hashable]] = field(default_factory=set, repr=False)
+    _origins: dict[int, tuple[Group, Group, tuple[tuple[int, Fraction], ...]]] = field(default_factory=dict, repr=False)
 
-    def options(self, holdings: tuple[Holding, ...], state: State) -> Fraction:  # type: ignore[override]
-        key = id(holdings), state
+    def of_group(self, what: Hashable, holdings: Group, compute: Callable[[], T]) -> T:
+        key = id(holdings), what
         known = self._groups.get(key)
-        if known is None or known[0] is not holdings:
-            known = self._groups[key] = holdings, super().options(holdings, state)
-        return known[1]
+        if known is None:
+            known = self._groups[key] = holdings, compute()
+        result: T = known[1]
+        return result
+
+    def options(self, holdings: Sequence[Holding], state: State) -> Fraction:
+        group = holdings if isinstance(holdings, tuple) else tuple(holdings)
+        return self.of_group(state, group, lambda: self._options_value(group, state))
+
+    def _options_value(self, holdings: Group, state: State) -> Fraction:
+        before, trades = self.origin(holdings)
+        if not before:
+            return super().options(holdings, state)
+        added = sum((quantity * self.option(place, state) for place, quantity in trades), _ZERO)
+        return self.options(before, state) + Fraction(added, 10**self.market.money_exponent)
+
+    def derive(self, holdings: Group, before: Group, trades: tuple[tuple[int, Fraction], ...]) -> None:
+        """`holdings` are `before` after `trades`, (place, quantity added)."""
+        self._origins[id(holdings)] = holdings, before, trades
+
+    def origin(self, holdings: Group) -> tuple[Group, tuple[tuple[int, Fraction], ...]]:
+        """(before, trades) that make the holdings: nothing and all of them, unless they were derived."""
+        origin = self._origins.get(id(holdings))
+        if origin is None:
+            return (), tuple((h.place, h.quantity) for h in holdings)
+        return origin[1], origin[2]
 
     def keep(self) -> None:
         """Everything known now is of the account."""
@@ -49,6 +77,7 @@ class KeptValues(UnitValues):
         """Drop what came after `keep`."""
         for key in self._groups.keys() - self._own:
             del self._groups[key]
+        self._origins.clear()
 
 
 class AccountMargin:
@@ -67,6 +96,10 @@ class AccountMargin:
         sets, self._cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
         self._sets = [ComputedSet(model, book, self.values) for book in sets]
         self.report: MarginReport = report_of(model, market, self._sets, self._cash)
+        self._units: dict[int, list[int]] = {}
+        for computed in self._sets:
+            for holdings in computed.book.options.values():
+                self._pnl_of(holdings)
         self.values.keep()
 
     def __repr__(self) -> str:
@@ -155,11 +188,59 @@ class AccountMargin:
         if not own:
             return computed
         changed = book.changed(own)
-        pnl = tuple(
-            before + scenario.weight * (self._move(own, scenario.price) + self._options(book, changed, s))
-            for s, (scenario, before) in enumerate(zip(self.model.scenarios, computed.pnl, strict=True))
-        )
-        return ComputedSet(self.model, changed, self.values, pnl)
+        pairs = [
+            (book.options.get(key, ()), changed.options.get(key, ())) for key in changed.options.keys() | book.options
+        ]
+        pairs = [(old, new) for old, new in pairs if old is not new]
+        for old, new in pairs:
+            if old and new:
+                traded = {h.place for h in (*old, *new)}
+                self.values.derive(new, old, tuple((p, q) for p, q in own.items() if p in traded))
+        changes = [(self._pnl_of(old), self._pnl_of(new)) for old, new in pairs]
+        pnl = []
+        for s, (scenario, before) in enumerate(zip(self.model.scenarios, computed.pnl, strict=True)):
+            change = self._move(own, scenario.price)
+            for (old_pnl, old_unit), (new_pnl, new_unit) in changes:
+                change += Fraction(new_pnl[s] * old_unit - old_pnl[s] * new_unit, old_unit * new_unit)
+            pnl.append(before + scenario.weight * change)
+        return ComputedSet(self.model, changed, self.values, tuple(pnl))
+
+    def _pnl_of(self, holdings: Group) -> tuple[list[int], int]:
+        """E_e[s] of an expiry's options in every scenario, over a common denominator; zero of one that is not held."""
+        if not holdings:
+            return [0] * len(self.model.scenarios), 1
+        return self.values.of_group("pnl", holdings, lambda: self._expiry_pnl(holdings))
+
+    def _expiry_pnl(self, holdings: Group) -> tuple[list[int], int]:
+        long, short = self.values.static_factors(holdings[0].place)
+        unit = math.lcm(long.denominator, short.denominator)
+        gain, loss = (f.numerator * (unit // f.denominator) for f in (long, short))
+        (now, *shocked), denominator = self._values_of(holdings)
+        pnl = [x * (gain if x >= 0 else loss) - now * unit for x in shocked]
+        adverse = [-abs(x) if s.expiry_pnl == ADVERSE else x for x, s in zip(pnl, self.model.scenarios, strict=True)]
+        return adverse, unit * denominator
+
+    def _values_of(self, holdings: Group) -> tuple[list[int], int]:
+        """Values of an expiry's options now and in every scenario, over a common denominator."""
+        return self.values.of_group("values", holdings, lambda: self._expiry_values(holdings))
+
+    def _expiry_values(self, holdings: Group) -> tuple[list[int], int]:
+        money = 10**self.market.money_exponent
+        before, trades = self.values.origin(holdings)
+        sums, unit = self._values_of(before) if before else ([0] * (len(self.model.scenarios) + 1), money)
+        common = math.lcm(unit, *(q.denominator * money for _, q in trades))
+        sums = [x * (common // unit) for x in sums]
+        for place, q in trades:
+            lots = q.numerator * (common // (q.denominator * money))
+            sums = [x + lots * v for x, v in zip(sums, self._unit_values(place), strict=True)]
+        return sums, common
+
+    def _unit_values(self, place: int) -> list[int]:
+        known = self._units.get(place)
+        if known is None:
+            states = (BASE, *(s.state for s in self.model.scenarios))
+            known = self._units[place] = [self.values.option(place, state) for state in states]
+        return known
 
     def _name(self, place: int) -> str:
         return self.market.listings[place].underlying
@@ -169,16 +250,6 @@ class AccountMargin:
         for place, quantity in trades.items():
             if self.market.listings[place].kind is not Kind.OPTION:
                 total += quantity * Fraction(self.values.move(place, price), 10**self.market.money_exponent)
-        return total
-
-    def _options(self, before: NettingSet, after: NettingSet, s: int) -> Fraction:
-        """Change of the options' P&L in scenario s, before its weight: of the expiries that are not shared."""
-        scenario, total = self.model.scenarios[s], _ZERO
-        for key in before.options.keys() | after.options.keys():
-            old, new = before.options.get(key), after.options.get(key)
-            if old is not new:
-                total += expiry_pnl(new, scenario, self.values) if new else _ZERO
-                total -= expiry_pnl(old, scenario, self.values) if old else _ZERO
         return total
 
 

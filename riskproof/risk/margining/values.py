@@ -11,9 +11,10 @@ volatility   the named shock's (`volatility`), of tenor and log-moneyness before
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import TypeVar
 
 from riskproof.errors import SnapshotError
 from riskproof.market.registry import Kind, Payoff
@@ -23,6 +24,7 @@ from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import State
 from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
 
+T = TypeVar("T")
 _ZERO = Fraction(0)
 
 
@@ -47,6 +49,10 @@ class UnitValues:
         column = self._column(state, (h.place for h in holdings))
         total = sum(h.quantity.numerator * (denominator // h.quantity.denominator) * column[h.place] for h in holdings)
         return Fraction(total, denominator * 10**self.market.money_exponent)
+
+    def of_group(self, what: Hashable, holdings: tuple[Holding, ...], compute: Callable[[], T]) -> T:
+        """What `compute` says about a group of holdings; `what` names it, for values that keep it (`incremental`)."""
+        return compute()
 
     def static_factors(self, place: int) -> tuple[Fraction, Fraction]:
         """Factors on the value of an option's expiry, not negative and negative (`pricing`)."""

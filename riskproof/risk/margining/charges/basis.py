@@ -20,7 +20,7 @@ from riskproof.risk.margining.grid import BASE, State
 from riskproof.units import SECONDS_PER_YEAR
 
 if TYPE_CHECKING:
-    from riskproof.risk.margining.book import NettingSet
+    from riskproof.risk.margining.book import Holding, NettingSet
     from riskproof.risk.margining.values import UnitValues
 
 
@@ -50,11 +50,15 @@ class Basis:
         return {"kind": "basis", **{n: exact.text(getattr(self, n)) for n in ("up", "down", "add", "per_year")}}
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        total = Fraction(0)
-        for holdings in book.options.values():
-            seconds = book.market.forward(holdings[0].listing).seconds
+        return sum((self._expiry(book, held, values) for held in book.options.values()), Fraction(0))
+
+    def _expiry(self, book: NettingSet, holdings: tuple[Holding, ...], values: UnitValues) -> Fraction:
+        def compute() -> Fraction:
             now = values.options(holdings, BASE)
             worst = min(values.options(holdings, State(move)) - now for move in (self.up, self.down))
-            if worst < 0:
-                total -= worst * (self.add + self.per_year * Fraction(max(seconds, 0), SECONDS_PER_YEAR))
-        return total
+            if worst >= 0:
+                return Fraction(0)
+            seconds = book.market.forward(holdings[0].listing).seconds
+            return -worst * (self.add + self.per_year * Fraction(max(seconds, 0), SECONDS_PER_YEAR))
+
+        return values.of_group(id(self), holdings, compute)

@@ -14,6 +14,7 @@ For each expiry, with S the index price, F the forward, V the value of a positio
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -70,12 +71,17 @@ class StandardOption:
 
     def alternatives(self, book: NettingSet, values: UnitValues, margin: str) -> list[tuple[Fraction, Fraction]]:
         """(isolated, bounded) of each expiry."""
-        pairs = []
-        for (underlying, _), holdings in book.options.items():
-            spot = book.market.index(underlying).price
+        return [self._pair(book, holdings, values, margin) for holdings in book.options.values()]
+
+    def _pair(
+        self, book: NettingSet, holdings: tuple[Holding, ...], values: UnitValues, margin: str
+    ) -> tuple[Fraction, Fraction]:
+        def compute() -> tuple[Fraction, Fraction]:
+            spot = book.market.index(holdings[0].listing.underlying).price
             isolated = sum((self._isolated(h, spot, values, margin) for h in holdings if h.quantity < 0), _ZERO)
-            pairs.append((isolated, self._bounded(book, holdings, margin)))
-        return pairs
+            return isolated, self._bounded(book, holdings, margin)
+
+        return values.of_group((id(self), margin), holdings, compute)
 
     def _isolated(self, h: Holding, spot: Fraction, values: UnitValues, margin: str) -> Fraction:
         strike, call = terms(h.listing)
@@ -90,10 +96,14 @@ class StandardOption:
 
     def _bounded(self, book: NettingSet, holdings: tuple[Holding, ...], margin: str) -> Fraction:
         options = [(*terms(h.listing), h.coins) for h in holdings]
-        worst = min(
-            sum((size * max(price - k if call else k - price, _ZERO) for k, call, size in options), _ZERO)
-            for price in {_ZERO, *(k for k, _, _ in options)}
+        strike_unit = math.lcm(*(k.denominator for k, _, _ in options))
+        size_unit = math.lcm(*(size.denominator for _, _, size in options))
+        legs = [(int(k * strike_unit), call, int(size * size_unit)) for k, call, size in options]
+        least = min(
+            sum(size * max(price - k if call else k - price, 0) for k, call, size in legs)
+            for price in {0, *(k for k, _, _ in legs)}
         )
+        worst = Fraction(least, strike_unit * size_unit)
         net_calls = sum((size for _, call, size in options if call), _ZERO)
         forward = book.market.forward(holdings[0].listing).price
         return min(worst, _ZERO) + min(net_calls, _ZERO) * forward * rate_of(self.unpaired, margin)
