@@ -14,6 +14,7 @@ An expression is a number ("1.3"), a name, or an object of one operation:
 |---|---|
 | `loss.<group>` | the largest loss of the group's scenarios, negative if all of them gain |
 | `value.options`, `value.spot`, `value.receivables`, `value.cash`, `value.total` | present values, and their sum |
+| `joint.<group>` | the largest loss of the group's scenarios of all netting sets together, gains of a set times `gain_factor` |
 | `charge.<id>` | a charge, with its rate for the margin that is asked for |
 | `feed.settlement_price` | price of the settlement currency |
 | any other | a term of the block |
@@ -115,8 +116,14 @@ class Aggregate:
         }
 
 
-def parse(node: Json, groups: frozenset[str], charges: frozenset[str], where: str = "aggregate") -> Aggregate:
-    """Read the block; `groups` are the scenarios' groups, `charges` the charges' ids.
+def parse(
+    node: Json,
+    groups: frozenset[str],
+    charges: frozenset[str],
+    account_charges: frozenset[str] = frozenset(),
+    where: str = "aggregate",
+) -> Aggregate:
+    """Read the block; `groups` are the scenarios' groups, `charges` the charges' ids, those of the whole account apart.
 
     Raises:
         ModelError, EncodingError: an unknown name, a cycle, a missing root ...; `where` is the member's path.
@@ -139,7 +146,10 @@ def parse(node: Json, groups: frozenset[str], charges: frozenset[str], where: st
     known |= {f"value.{v}" for v in VALUES} | {f"feed.{f}" for f in FEEDS}
     for level, terms in blocks.items():
         visible = known | terms.keys()
-        visible = visible | blocks["set"].keys() if level == "account" else visible - {"value.cash", "value.total"}
+        if level == "account":
+            visible |= blocks["set"].keys() | {f"joint.{g}" for g in groups} | {f"charge.{c}" for c in account_charges}
+        else:
+            visible -= {"value.cash", "value.total"}
         for name, x in terms.items():
             for used in x.names():
                 if used not in visible:

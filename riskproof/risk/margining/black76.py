@@ -53,6 +53,29 @@ def value(
     return round_half_even(_snap(undiscounted, bits) * numerator, denominator << bits)
 
 
+def delta(call: bool, forward: int, strike: int, vol: int, seconds: int) -> int:
+    """N(d1) of a call, N(d1) - 1 of a put, in 10^-18, nearest; where nothing is left to chance, 0 or 1, and a half on the strike.
+
+    Arguments as for `value`.
+    """
+    share = _share(forward, strike, vol, seconds)
+    return share if call else share - _ONE
+
+
+def _share(forward: int, strike: int, vol: int, seconds: int) -> int:
+    """N(d1) in 10^-18, nearest: not near a tie but where it is one half, which no rounding moves."""
+    for bits in _PRECISIONS:
+        s = math.isqrt((vol * vol * max(seconds, 0) << 2 * bits) // (_ONE * _ONE * SECONDS_PER_YEAR))
+        if s == 0:
+            return _ONE if forward > strike else 0 if forward < strike else _ONE // 2
+        d1 = ((_ln(forward, bits) - _ln(strike, bits)) << bits) // s + (s >> 1)
+        share, error = _cdf(d1, bits) * _ONE, _ONE << (_GUARD + max(0, bits - s.bit_length()))
+        low, high = ((x + (1 << (bits - 1))) >> bits for x in (share - error, share + error))
+        if low == high:
+            return low
+    return (share + (1 << (bits - 1))) >> bits
+
+
 def _snap(undiscounted: int, bits: int) -> int:
     """What a value that cannot be told from a tie is taken for: the multiple of 10^-18 next to it, which the tie is made of."""
     whole = (undiscounted + (1 << (bits - 1))) >> bits

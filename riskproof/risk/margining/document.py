@@ -11,6 +11,7 @@ A file may be laid out as people like; the digest is that of the canonical JSON 
 that have their default.
 
 netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying
+netting.gain_factor    "1" unless given, 0 to 1: what a netting set's gain in a scenario counts, where it meets other sets' losses
 rounding        how a reported requirement and a reported value (equity, P&L) are rounded; inside, everything is exact
 limits          most positions, expiries and underlyings of an account, and the age of the oldest snapshot the model may be used on
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, cached_property
 from importlib import resources
 from typing import Final
@@ -28,11 +30,11 @@ from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.errors import EncodingError, ModelError
 from riskproof.market.snapshot import MAX_MATURITY
-from riskproof.risk.margining import aggregate, charges, collateral, grid, pricing, volatility
+from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, volatility
 from riskproof.risk.margining.aggregate import Aggregate
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.collateral import Collateral
-from riskproof.risk.margining.grid import Scenario
+from riskproof.risk.margining.grid import ScanRanges, Scenario
 from riskproof.risk.margining.pricing import Pricing
 from riskproof.risk.margining.volatility import Volatility
 
@@ -85,6 +87,8 @@ class MarginModel:
     collateral: Collateral | None
     rounding: Rounding
     limits: Limits
+    scan_ranges: ScanRanges | None = None
+    gain_factor: Fraction = Fraction(1)
 
     @cached_property
     def digest(self) -> bytes:
@@ -100,15 +104,21 @@ class MarginModel:
         return {name: tuple(places) for name, places in groups.items()}
 
     def to_document(self) -> dict[str, Json]:
+        grid_block: dict[str, Json] = {"scenarios": [s.to_document() for s in self.scenarios]}
+        if self.scan_ranges is not None:
+            grid_block["scan_ranges"] = self.scan_ranges.to_document()
+        netting: dict[str, Json] = {"sets": self.sets}
+        if self.gain_factor != 1:
+            netting["gain_factor"] = exact.text(self.gain_factor)
         document: dict[str, Json] = {
             "schema": SCHEMA,
             "name": self.name,
             "description": self.description,
             "checked": self.checked,
-            "grid": {"scenarios": [s.to_document() for s in self.scenarios]},
+            "grid": grid_block,
             "volatility": self.volatility.to_document(),
             "pricing": self.pricing.to_document(),
-            "netting": {"sets": self.sets},
+            "netting": netting,
             "charges": [{"id": name, **charge.to_document()} for name, charge in self.charges],
             "aggregate": self.aggregate.to_document(),
             "rounding": self.rounding.to_document(),
@@ -176,15 +186,17 @@ def _read(node: Json) -> MarginModel:
     if m["schema"] != SCHEMA:
         raise ModelError("not a model of this version", where="schema", expected=SCHEMA)
     vol = volatility.parse(m["volatility"])
-    scenarios = grid.parse(m["grid"], vol.names)
+    scenarios, scan_ranges = grid.parse(m["grid"], vol.names)
+    groups = frozenset(s.group for s in scenarios)
     held = collateral.parse(m["collateral"]) if "collateral" in m else None
     parsed: list[tuple[str, Charge]] = []
     for i, item in enumerate(encoding.array(m["charges"], "charges", max_length=MAX_CHARGES)):
         name, charge = charges.parse(item, f"charges[{i}]", has_collateral=held is not None)
+        _check_uses(charge, groups, vol.names, scan_ranges is not None, f"charges[{i}]")
         if name in dict(parsed):
             raise ModelError(f"{name} is listed twice", where=f"charges[{i}].id", expected="one charge of an id")
         parsed.append((name, charge))
-    netting = encoding.members(m["netting"], "netting", ("sets",))
+    netting = encoding.members(m["netting"], "netting", ("sets",), ("gain_factor",))
     rounding = encoding.members(m["rounding"], "rounding", ("requirement", "value"))
     limits = encoding.members(m["limits"], "limits", ("legs", "expiries", "underlyings", "snapshot_age_seconds"))
     return MarginModel(
@@ -197,7 +209,10 @@ def _read(node: Json) -> MarginModel:
         sets=grid.choice(netting["sets"], "netting.sets", ACCOUNT, UNDERLYING),
         charges=tuple(parsed),
         aggregate=aggregate.parse(
-            m["aggregate"], frozenset(s.group for s in scenarios), frozenset(name for name, _ in parsed)
+            m["aggregate"],
+            groups,
+            frozenset(name for name, charge in parsed if not charges.of_account(charge)),
+            frozenset(name for name, charge in parsed if charges.of_account(charge)),
         ),
         collateral=held,
         rounding=Rounding(*(_rounding(rounding[n], f"rounding.{n}") for n in ("requirement", "value"))),
@@ -207,7 +222,24 @@ def _read(node: Json) -> MarginModel:
             encoding.integer(limits["underlyings"], "limits.underlyings", low=1, high=4_096),
             encoding.integer(limits["snapshot_age_seconds"], "limits.snapshot_age_seconds", low=1, high=MAX_MATURITY),
         ),
+        scan_ranges=scan_ranges,
+        gain_factor=exact.parse(netting.get("gain_factor", "1"), "netting.gain_factor", low=0, high=1),
     )
+
+
+def _check_uses(charge: Charge, groups: frozenset[str], vols: frozenset[str], ranges: bool, where: str) -> None:
+    """ModelError if a charge refers to what the model does not have, or to what means something else in it."""
+    group, vol = getattr(charge, "group", None), getattr(charge, "vol", None)
+    if group is not None and group not in groups:
+        raise ModelError(f"no scenario of group {group!r}", where=f"{where}.group", expected=", ".join(sorted(groups)))
+    if vol is not None and vol not in vols:
+        raise ModelError(f"no volatility shock {vol!r}", where=f"{where}.vol", expected=", ".join(sorted(vols)))
+    if ranges and isinstance(charge, charges.Basis):
+        raise ModelError(
+            "relative moves in a model of scan ranges",
+            where=f"{where}.kind",
+            expected="a calendar_spread, or no scan_ranges",
+        )
 
 
 def _rounding(node: Json, where: str) -> tuple[int, str]:

@@ -5,7 +5,9 @@ For each netting set and each scenario s, with w its weight and a its price move
     E_e[s] = f(V_e[s]) V_e[s] - V_e[0]                V_e the value of an expiry's options, f the static factor of its sign
     L[s]   = w ( sum_e E_e[s] + sum of moves of perpetuals, futures and of collateral that moves )
              with -|E_e[s]| in place of E_e[s] where the scenario is adverse
-    loss.<group> = max over the group's scenarios of -L[s]
+    C[s] = L[s] closer to zero by the scenario's dampener
+    loss.<group>  = max over the group's scenarios of -C[s]
+    joint.<group> = max over the group's scenarios of -sum over the sets of (C[s] if C[s] < 0 else gain_factor C[s])
 
 then charges, then the aggregate. Unit values are integers of 10^-m (`values`); everything after them is exact until the
 report is printed.
@@ -21,6 +23,7 @@ from riskproof.market.registry import Kind
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.aggregate import ROOTS, Expression
 from riskproof.risk.margining.book import Holding, NettingSet, arrange
+from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE, MARGINS
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
@@ -57,7 +60,10 @@ def evaluate_model(
 
 def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedSet], cash: Fraction) -> MarginReport:
     """The report of an account from its netting sets, by name, and its cash."""
-    terms = {margin: _account_terms(model, market, computed, cash, margin) for margin in MARGINS}
+    account_charges = _account_charges(model, computed)
+    terms = {
+        margin: _account_terms(model, market, computed, cash, account_charges[margin], margin) for margin in MARGINS
+    }
     choices = [c for margin in MARGINS for x in computed for c in x.choices(margin)]
     choices += [c for margin in MARGINS for c in terms[margin][1]]
     return MarginReport(
@@ -72,6 +78,9 @@ def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedS
         sets=tuple(x.report() for x in computed),
         choices=tuple(choices),
         rounding=model.rounding,
+        account_charges=tuple(
+            (name, amount, account_charges[MAINTENANCE][name]) for name, amount in account_charges[INITIAL].items()
+        ),
     )
 
 
@@ -97,9 +106,10 @@ class ComputedSet:
     def __init__(
         self, model: MarginModel, book: NettingSet, values: UnitValues, pnl: tuple[Fraction, ...] | None = None
     ) -> None:
-        self.model, self.book = model, book
+        self.model, self.book, self.units = model, book, values
         self.pnl = tuple(scenario_pnl(book, s, values) for s in model.scenarios) if pnl is None else pnl
-        self.worst = {g: min(places, key=self.pnl.__getitem__) for g, places in model.groups.items()}
+        self.counted = tuple(s.counted(x) for s, x in zip(model.scenarios, self.pnl, strict=True))
+        self.worst = {g: min(places, key=self.counted.__getitem__) for g, places in model.groups.items()}
         self.values = {
             "options": sum((values.options(h, BASE) for h in book.options.values()), _ZERO),
             "spot": sum((book.value(h) for h in book.spot), _ZERO),
@@ -124,7 +134,7 @@ class ComputedSet:
         """A named number of this set."""
         block, _, rest = name.partition(".")
         if block == "loss":
-            return -self.pnl[self.worst[rest]]
+            return self.loss(rest)
         if block == "charge":
             return self.charges[margin][rest]
         if block == "value":
@@ -133,25 +143,37 @@ class ComputedSet:
             return self.book.market.settlement_price
         return self._terms[margin][name]
 
+    def loss(self, group: str) -> Fraction:
+        """loss.<group>."""
+        return -self.counted[self.worst[group]]
+
     def choices(self, margin: str) -> list[Choice]:
         return self._choices[margin]
 
     def report(self) -> SetReport:
         return SetReport(
             self.book.name,
-            self.pnl,
+            self.counted,
             tuple(self.worst.items()),
             tuple(
-                (name, self.charges[INITIAL][name], self.charges[MAINTENANCE][name]) for name, _ in self.model.charges
+                (name, self.charges[INITIAL][name], self.charges[MAINTENANCE][name])
+                for name, charge in self.model.charges
+                if not of_account(charge)
             ),
             tuple(self.values.items()),
         )
 
 
 def _account_terms(
-    model: MarginModel, market: MarginMarket, sets: list[ComputedSet], cash: Fraction, margin: str
+    model: MarginModel,
+    market: MarginMarket,
+    sets: list[ComputedSet],
+    cash: Fraction,
+    account_charges: dict[str, Fraction],
+    margin: str,
 ) -> tuple[dict[str, Fraction], list[Choice]]:
     own = {name for name, _ in model.aggregate.account_terms}
+    of_account = {f"charge.{name}": amount for name, amount in account_charges.items()}
     known: dict[str, Fraction] = {}
 
     def lookup(name: str) -> Fraction:
@@ -163,9 +185,33 @@ def _account_terms(
             return cash
         if name == "value.total":
             return cash + sum((v for x in sets for v in x.values.values()), _ZERO)
+        if name in of_account:
+            return of_account[name]
+        if name.startswith("joint."):
+            return _joint(model, sets, name.removeprefix("joint."))
         return sum((x.number(name, margin) for x in sets), _ZERO)
 
     return _evaluated(model.aggregate.account_terms, lookup, margin, "", known)
+
+
+def _account_charges(model: MarginModel, sets: list[ComputedSet]) -> dict[str, dict[str, Fraction]]:
+    """Amounts of the charges of the whole account, by margin and id."""
+    books = [(x.book, x.loss) for x in sets]
+    charges = [(name, charge) for name, charge in model.charges if of_account(charge)]
+    return {
+        margin: {
+            name: charge.account_amount(books, sets[0].units, margin) if sets else _ZERO for name, charge in charges
+        }
+        for margin in MARGINS
+    }
+
+
+def _joint(model: MarginModel, sets: list[ComputedSet], group: str) -> Fraction:
+    def counted(place: int) -> Fraction:
+        pnl = (x.counted[place] for x in sets)
+        return sum((x if x < 0 else model.gain_factor * x for x in pnl), _ZERO)
+
+    return -min(counted(place) for place in model.groups[group])
 
 
 def _evaluated(

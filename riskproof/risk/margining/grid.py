@@ -12,13 +12,22 @@
 | `price` | "0" | relative move of index, forwards and marks, above -1 |
 | `vol` | none | name of a volatility shock of the `volatility` block; none is no move |
 | `time_shift_seconds` | 0 | time that passes |
-| `weight` | "1" | factor on the P&L, 0 to 100: SPAN's covered fraction, a dampener |
+| `weight` | "1" | factor on the P&L, 0 to 100: SPAN's covered fraction |
+| `convert_at` | none | the P&L is counted in coins at the price that moved so much: `weight` is divided by 1 + convert_at |
+| `dampener` | "0" | amount, in the settlement currency, by which a netting set's P&L is brought closer to zero, at most to zero |
 | `group` | "all" | what an aggregate refers to: `loss.<group>` |
 | `expiry_pnl` | "signed" | "adverse": minus the absolute P&L of each expiry's options, a move of either sign, whichever hurts |
 
 `table` makes a scenario of each row, `product` one of each combination (in order, the last member fastest) with an id made of the
 values joined by "/". `linspace` is count values from first to last at equal distances, exact. `common` adds members to all. The
-digest is that of the expanded list.
+digest is that of the expanded list, without `convert_at`, which is part of the weight then.
+
+    "grid": {"scan_ranges": {"ranges": {"BTC": {"relative": "0.12"}, "GC": {"absolute": "160"}}, "other": {"relative": "0.25"}},
+             "scenarios": [{"id": "-1/3", "price": "-1/3"}, ...]}
+
+With `scan_ranges`, a scenario's `price` is in scan ranges of the underlying: relative moves, or absolute ones in the quote
+currency, which all marks and forwards of the underlying make alike. An underlying without a range takes `other`; a model
+without `other` refuses it.
 """
 
 from __future__ import annotations
@@ -30,16 +39,29 @@ from typing import Final
 
 from riskproof import encoding
 from riskproof.encoding import Json
-from riskproof.errors import ModelError
+from riskproof.errors import ModelError, PortfolioError
 from riskproof.risk.margining import exact
 
 MAX_SCENARIOS: Final = 4_096
 MAX_PRICE: Final = 1_000
 MAX_TIME_SHIFT: Final = 365 * 86_400
+MAX_RANGES: Final = 256
+MAX_DAMPENER: Final = 10**12
 SIGNED, ADVERSE = "signed", "adverse"
 ALL: Final = "all"
 _ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/+%")
-_MEMBERS = ("id", "price", "vol", "time_shift_seconds", "weight", "group", "expiry_pnl")
+_MEMBERS = (
+    "id",
+    "price",
+    "vol",
+    "time_shift_seconds",
+    "weight",
+    "group",
+    "expiry_pnl",
+    "dampener",
+    "convert_at",
+)
+_PRODUCT = ("price", "vol", "time_shift_seconds", "weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +75,14 @@ class Scenario:
     weight: Fraction = Fraction(1)
     group: str = ALL
     expiry_pnl: str = SIGNED
+    dampener: Fraction = Fraction(0)
+
+    def counted(self, pnl: Fraction) -> Fraction:
+        """What a netting set's P&L counts: closer to zero by the dampener."""
+        if not self.dampener:
+            return pnl
+        rest = max(abs(pnl) - self.dampener, Fraction(0))
+        return rest if pnl > 0 else -rest
 
     @property
     def state(self) -> State:
@@ -74,6 +104,8 @@ class Scenario:
             document["group"] = self.group
         if self.expiry_pnl != SIGNED:
             document["expiry_pnl"] = self.expiry_pnl
+        if self.dampener:
+            document["dampener"] = exact.text(self.dampener)
         return document
 
 
@@ -89,26 +121,87 @@ class State:
 BASE = State()
 
 
-def parse(node: Json, vol_shocks: frozenset[str], where: str = "grid") -> tuple[Scenario, ...]:
-    """The scenarios of a grid block, macros expanded.
+@dataclass(frozen=True, slots=True)
+class ScanRange:
+    """What a scenario's price of 1 is: a relative move, or an absolute one in the quote currency."""
+
+    size: Fraction
+    absolute: bool = False
+
+    def to_document(self) -> dict[str, Json]:
+        return {"absolute" if self.absolute else "relative": exact.text(self.size)}
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRanges:
+    """Scan ranges by underlying, sorted, and that of every other one."""
+
+    ranges: tuple[tuple[str, ScanRange], ...]
+    other: ScanRange | None = None
+
+    def of(self, underlying: str) -> ScanRange:
+        """The range of an underlying; PortfolioError if the model has none."""
+        found = dict(self.ranges).get(underlying, self.other)
+        if found is None:
+            raise PortfolioError(
+                f"{underlying} has no scan range",
+                where="grid.scan_ranges",
+                expected="one of " + ", ".join(name for name, _ in self.ranges)[:200],
+            )
+        return found
+
+    def to_document(self) -> dict[str, Json]:
+        document: dict[str, Json] = {"ranges": {name: r.to_document() for name, r in self.ranges}}
+        if self.other is not None:
+            document["other"] = self.other.to_document()
+        return document
+
+
+def parse(
+    node: Json, vol_shocks: frozenset[str], where: str = "grid"
+) -> tuple[tuple[Scenario, ...], ScanRanges | None]:
+    """The scenarios of a grid block, macros expanded, and its scan ranges.
 
     Raises:
         ModelError, EncodingError: a member is missing, unknown, out of range or twice; `where` is its path.
     """
-    m = encoding.members(node, where, ("scenarios",))
+    m = encoding.members(node, where, ("scenarios",), ("scan_ranges",))
+    ranges = _ranges(m["scan_ranges"], f"{where}.scan_ranges") if "scan_ranges" in m else None
     at = f"{where}.scenarios"
     scenarios: list[Scenario] = []
     seen: dict[str, str] = {}
     for i, item in enumerate(encoding.array(m["scenarios"], at, max_length=MAX_SCENARIOS)):
         for place, members in _expanded(item, f"{at}[{i}]"):
-            scenario = _scenario(members, vol_shocks, place)
+            scenario = _scenario(members, vol_shocks, ranges, place)
             if scenario.id in seen:
                 raise ModelError(f"{scenario.id} is listed twice, first at {seen[scenario.id]}", where=f"{place}.id")
             seen[scenario.id] = place
             scenarios.append(scenario)
             if len(scenarios) > MAX_SCENARIOS:
                 raise ModelError("too many scenarios", where=at, expected=f"at most {MAX_SCENARIOS}")
-    return tuple(scenarios)
+    return tuple(scenarios), ranges
+
+
+def _ranges(node: Json, where: str) -> ScanRanges:
+    m = encoding.members(node, where, ("ranges",), ("other",))
+    named = m["ranges"]
+    if not isinstance(named, dict) or len(named) > MAX_RANGES:
+        raise ModelError(
+            "not an object of ranges", where=f"{where}.ranges", expected=f"at most {MAX_RANGES} underlyings"
+        )
+    at = f"{where}.ranges"
+    ranges = tuple((identifier(name, at), _range(named[name], f"{at}.{name}")) for name in sorted(named))
+    if not ranges and "other" not in m:
+        raise ModelError("no range", where=at, expected="an underlying's range, or other")
+    return ScanRanges(ranges, _range(m["other"], f"{where}.other") if "other" in m else None)
+
+
+def _range(node: Json, where: str) -> ScanRange:
+    if not isinstance(node, dict) or len(node) != 1 or not {"relative", "absolute"} & node.keys():
+        raise ModelError("not a scan range", where=where, expected='{"relative": "0.12"} or {"absolute": "160"}')
+    kind = next(iter(node))
+    high = MAX_PRICE if kind == "relative" else MAX_DAMPENER
+    return ScanRange(exact.parse(node[kind], f"{where}.{kind}", low=0, high=high), kind == "absolute")
 
 
 def identifier(node: Json, where: str) -> str:
@@ -125,23 +218,44 @@ def choice(node: Json, where: str, *allowed: str) -> str:
     return str(node)
 
 
-def _scenario(node: Json, vol_shocks: frozenset[str], where: str) -> Scenario:
+def _scenario(node: Json, vol_shocks: frozenset[str], ranges: ScanRanges | None, where: str) -> Scenario:
     m = encoding.members(node, where, ("id",), _MEMBERS[1:])
     vol = None
     if "vol" in m:
         vol = choice(m["vol"], f"{where}.vol", *sorted(vol_shocks))
     price = exact.parse(m.get("price", "0"), f"{where}.price", high=MAX_PRICE)
-    if price <= -1:
-        raise ModelError("the price does not stay positive", where=f"{where}.price", expected="above -1")
+    if ranges is None:
+        if price <= -1:
+            raise ModelError("the price does not stay positive", where=f"{where}.price", expected="above -1")
+    else:
+        _check_ranges(price, ranges, f"{where}.price")
+    weight = exact.parse(m.get("weight", "1"), f"{where}.weight", low=0, high=100)
+    if "convert_at" in m:
+        at = exact.parse(m["convert_at"], f"{where}.convert_at", high=MAX_PRICE)
+        if at <= -1:
+            raise ModelError("the price does not stay positive", where=f"{where}.convert_at", expected="above -1")
+        weight /= 1 + at
+        exact.check_range(weight, f"{where}.convert_at", 0, 100)
     return Scenario(
         identifier(m["id"], f"{where}.id"),
         price,
         vol,
         encoding.integer(m.get("time_shift_seconds", 0), f"{where}.time_shift_seconds", low=0, high=MAX_TIME_SHIFT),
-        exact.parse(m.get("weight", "1"), f"{where}.weight", low=0, high=100),
+        weight,
         identifier(m.get("group", ALL), f"{where}.group"),
         choice(m.get("expiry_pnl", SIGNED), f"{where}.expiry_pnl", SIGNED, ADVERSE),
+        exact.parse(m.get("dampener", "0"), f"{where}.dampener", low=0, high=MAX_DAMPENER),
     )
+
+
+def _check_ranges(price: Fraction, ranges: ScanRanges, where: str) -> None:
+    """ModelError if some underlying's price does not stay positive."""
+    others = [("other", ranges.other)] if ranges.other is not None else []
+    for name, r in (*ranges.ranges, *others):
+        if not r.absolute and price * r.size <= -1:
+            raise ModelError(
+                f"the price of {name} does not stay positive", where=where, expected="above -1 over the scan range"
+            )
 
 
 def _expanded(item: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
@@ -187,7 +301,7 @@ def _table(node: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
 
 
 def _product(node: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
-    m = encoding.members(node, where, (), tuple(x for x in _MEMBERS if x not in ("id", "group", "expiry_pnl")))
+    m = encoding.members(node, where, (), _PRODUCT)
     axes = {name: _values(values, f"{where}.{name}") for name, values in m.items()}
     order = [name for name in _MEMBERS if name in axes]
     count = 1

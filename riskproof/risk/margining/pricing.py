@@ -9,6 +9,7 @@
 |---|---|
 | `kernel` | `black76-nearest/1`: values to the nearest unit of money (`black76`) |
 | `discounting` | `none`: 1. `rate`: D = exp(-r T). `positive_rate`: the same with max(r, 0) |
+| `delta_one` | "mark" unless given: linear perpetuals and futures move by a share of their `mark`, or of the `index` |
 | `static_discount` | optional: a factor on the value of an expiry's options in a scenario, by sign |
 
     long factor, of a value that is not negative, and short factor, of a negative one
@@ -34,6 +35,7 @@ from riskproof.risk.margining.market import Forward
 from riskproof.units import SECONDS_PER_YEAR
 
 UNDISCOUNTED = "undiscounted"
+MARK, INDEX = "mark", "index"
 _ONE = Fraction(1)
 
 
@@ -62,6 +64,7 @@ class Pricing:
     discounting: str
     long: SideDiscount | None = None
     short: SideDiscount | None = None
+    delta_one: str = MARK
 
     def discount(self, forward: Forward) -> Fraction:
         """D of an expiry, a multiple of 10^-18."""
@@ -88,6 +91,8 @@ class Pricing:
         }
         if static:
             document["static_discount"] = static
+        if self.delta_one != MARK:
+            document["delta_one"] = self.delta_one
         return document
 
 
@@ -103,7 +108,7 @@ def _exp(exponent: Fraction) -> Fraction:
 
 def parse(node: Json, where: str = "pricing") -> Pricing:
     """Read the block (ModelError, EncodingError)."""
-    m = encoding.members(node, where, ("kernel", "discounting"), ("static_discount",))
+    m = encoding.members(node, where, ("kernel", "discounting"), ("static_discount", "delta_one"))
     choice(m["kernel"], f"{where}.kernel", black76.KERNEL)
     sides: dict[str, SideDiscount] = {}
     if "static_discount" in m:
@@ -126,4 +131,5 @@ def parse(node: Json, where: str = "pricing") -> Pricing:
         choice(m["discounting"], f"{where}.discounting", "none", "rate", "positive_rate"),
         sides.get("long"),
         sides.get("short"),
+        choice(m.get("delta_one", MARK), f"{where}.delta_one", MARK, INDEX),
     )

@@ -34,7 +34,7 @@ class SetReport:
 
     Attributes:
         name: its underlying, or "account".
-        pnl: P&L in each scenario of the model, a gain positive, with the scenario's weight.
+        pnl: P&L in each scenario of the model, a gain positive, with the scenario's weight and dampener.
         worst: (group, place of the scenario with the least P&L), groups in the model's order.
         charges: (id, amount for initial margin, for maintenance margin).
         values: ("options" | "spot" | "receivables", present value).
@@ -59,6 +59,7 @@ class MarginReport:
         sets: netting sets by name.
         choices: what bound, for each max and min at the top of a term.
         rounding: the model's, for `to_document`.
+        account_charges: (id, amount for initial margin, for maintenance margin) of charges of the whole account.
     """
 
     model: str
@@ -72,6 +73,7 @@ class MarginReport:
     sets: tuple[SetReport, ...]
     choices: tuple[Choice, ...]
     rounding: Rounding
+    account_charges: tuple[tuple[str, Fraction, Fraction], ...] = ()
 
     def __repr__(self) -> str:
         return f"MarginReport({self.model}, <{len(self.sets)} netting sets>)"
@@ -89,7 +91,7 @@ class MarginReport:
     @property
     def charges(self) -> dict[str, tuple[Fraction, Fraction]]:
         """(initial, maintenance) amount of each charge, summed over the sets."""
-        totals: dict[str, tuple[Fraction, Fraction]] = {}
+        totals: dict[str, tuple[Fraction, Fraction]] = {name: (i, m) for name, i, m in self.account_charges}
         for s in self.sets:
             for name, initial, maintenance in s.charges:
                 before = totals.get(name, (Fraction(0), Fraction(0)))

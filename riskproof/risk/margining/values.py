@@ -2,10 +2,16 @@
 
 option       black76 of the shocked forward, volatility and time, times the unit; an inverse one times index over forward
 spot         unit mark (1 + move), converted to the settlement currency
-perpetual, future    no value; entry unit mark move, or N (1/F_0 - 1/F_s) W_s for an inverse contract of notional N
+perpetual, future    no value; entry unit mark move, or N (1/F_0 - 1/F_s) W_s for an inverse contract of notional N; the move
+             of the index in place of the mark's where the pricing block says so
 
 forward      settled + (forward - settled) (1 + move)                                     both rounded to 10^-18
 volatility   the named shock's (`volatility`), of tenor and log-moneyness before time passes and prices move
+
+With scan ranges, a move of `price` is that many ranges of the underlying (`grid`).
+
+delta        coins that a unit is worth to a small move: N(d1) D of a call, (N(d1) - 1) D of a put, to the nearest 10^-18, times
+             the unit; the unit of spot, perpetuals and futures; N / F of an inverse contract of notional N
 """
 
 from __future__ import annotations
@@ -21,8 +27,9 @@ from riskproof.market.registry import Kind, Payoff
 from riskproof.risk.margining import black76, exact
 from riskproof.risk.margining.book import Holding
 from riskproof.risk.margining.document import MarginModel
-from riskproof.risk.margining.grid import State
+from riskproof.risk.margining.grid import BASE, State
 from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
+from riskproof.risk.margining.pricing import INDEX
 
 T = TypeVar("T")
 _ZERO = Fraction(0)
@@ -37,6 +44,7 @@ class UnitValues:
     _options: dict[State, dict[int, int]] = field(default_factory=dict, repr=False)
     _moves: dict[Fraction, dict[int, int]] = field(default_factory=dict, repr=False)
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
+    _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
 
     def option(self, place: int, state: State) -> int:
@@ -88,14 +96,16 @@ class UnitValues:
         quoted = self.market.forward(listing)
         forward = replace(quoted, seconds=quoted.seconds - state.time_shift_seconds)
         strike, call = terms(listing)
-        moved = exact.fine(forward.settled + (forward.price - forward.settled) * (1 + state.price))
+        relative, absolute = self._move_of(listing, state.price)
+        moved = exact.fine(forward.settled + (forward.price - forward.settled) * (1 + relative) + absolute)
         if moved <= 0 or strike <= 0:
             raise SnapshotError(
                 "a price that is not positive", where=listing.name, expected="forward and strike above zero"
             )
         unit, discount = listing.unit, exact.fine(self.model.pricing.discount(forward))
         if listing.payoff is Payoff.INVERSE:
-            unit *= self.market.index(listing.underlying).price * (1 + state.price) / exact.unfine(moved)
+            index = self.market.index(listing.underlying).price * (1 + relative) + absolute
+            unit *= index / exact.unfine(moved)
             discount = exact.FINE_ONE
         return black76.value(
             call,
@@ -123,14 +133,52 @@ class UnitValues:
             found = self._vols[key] = exact.fine(shocked)
         return found
 
+    def _move_of(self, listing: Listing, price: Fraction) -> tuple[Fraction, Fraction]:
+        """(relative, absolute) move of an underlying's prices in a scenario's `price`."""
+        ranges = self.model.scan_ranges
+        if ranges is None:
+            return price, _ZERO
+        scan = ranges.of(listing.underlying)
+        return (_ZERO, price * scan.size) if scan.absolute else (price * scan.size, _ZERO)
+
     def _move(self, listing: Listing, price: Fraction) -> Fraction:
+        relative, absolute = self._move_of(listing, price)
         mark = self.market.mark(listing)
         if listing.kind is Kind.SPOT:
             converted = self.model.collateral is not None and self.model.collateral.converted
-            value = listing.unit * mark * price
+            value = listing.unit * (mark * relative + absolute)
             return value / self.market.settlement_price if converted else value
+        index = self.market.index(listing.underlying).price
         if listing.payoff is Payoff.INVERSE:
-            end = mark * (1 + price)
-            index = self.market.index(listing.underlying).price * (1 + price)
-            return listing.unit * index * (end - mark) / (mark * end)
-        return listing.unit * mark * price
+            end, moved = mark * (1 + relative) + absolute, index * (1 + relative) + absolute
+            if end <= 0 or moved <= 0:
+                raise SnapshotError(
+                    "a price that is not positive", where=listing.name, expected="mark and index above the scan range"
+                )
+            return listing.unit * moved * (end - mark) / (mark * end)
+        base = index if self.model.pricing.delta_one == INDEX else mark
+        return listing.unit * (base * relative + absolute)
+
+    def delta(self, place: int) -> Fraction:
+        """Delta of one unit in coins; see the module."""
+        if place not in self._deltas:
+            self._deltas[place] = self._delta(place, self.market.listings[place])
+        return self._deltas[place]
+
+    def _delta(self, place: int, listing: Listing) -> Fraction:
+        if listing.kind is not Kind.OPTION:
+            return listing.unit / self.market.mark(listing) if listing.payoff is Payoff.INVERSE else listing.unit
+        forward, (strike, call) = self.market.forward(listing), terms(listing)
+        if forward.price <= 0 or strike <= 0:
+            raise SnapshotError(
+                "a price that is not positive", where=listing.name, expected="forward and strike above zero"
+            )
+        share = black76.delta(
+            call,
+            exact.fine(forward.price),
+            exact.fine(strike),
+            self._volatility(place, listing, forward, BASE),
+            forward.seconds,
+        )
+        discount = Fraction(1) if listing.payoff is Payoff.INVERSE else self.model.pricing.discount(forward)
+        return listing.unit * discount * exact.unfine(share)

@@ -11,25 +11,35 @@
 | `depeg` | `rates` | rate times what the settlement currency costs less than a threshold, times exposures |
 | `basis` | `basis` | what each expiry's options lose by a move of its forward alone, times a factor that grows with its tenor |
 | `standard_option` | `standard` | margin of options expiry by expiry: isolated, or the largest loss at settlement if that is less |
+| `delta`, `roll` | `delta` | rate times an underlying's net, gross or hedged delta; times what has to be rolled forward |
+| `calendar_spread` | `spreads` | rate times delta of an expiry that is paired with opposite delta of another |
+| `offset` | `spreads` | of the account: the credit for opposite deltas of two underlyings, to be subtracted |
+| `standalone` | `standalone` | what each position loses by itself, summed: margin without netting |
+| `vega_term`, `rate` | `terms` | a share of what expiries' volatility risks cancel; interest rate risk |
 
 Exposures and confidences are `riskproof.risk.margining.book`'s. A new kind is a class
-with `parse`, `to_document` and `amount`, listed in `KINDS`.
+with `parse`, `to_document` and `amount`, listed in `KINDS`. One that is of the whole account has `account_amount` too, and the
+aggregate's account terms alone can name it.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining.charges.basis import Basis
-from riskproof.risk.margining.charges.context import Charge
+from riskproof.risk.margining.charges.context import AccountCharge, Charge
+from riskproof.risk.margining.charges.delta import Delta, Roll
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
+from riskproof.risk.margining.charges.spreads import CalendarSpread, Offset
+from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.standard import StandardOption
+from riskproof.risk.margining.charges.terms import Rate, VegaTerm
 from riskproof.risk.margining.grid import choice
 
-__all__ = ["KINDS", "Charge", "parse"]
+__all__ = ["KINDS", "AccountCharge", "Basis", "Charge", "of_account", "parse"]
 
 
 class _Kind(Protocol):
@@ -43,8 +53,20 @@ KINDS: Final[dict[str, _Kind]] = {
     "depeg": Depeg,
     "basis": Basis,
     "standard_option": StandardOption,
+    "delta": Delta,
+    "roll": Roll,
+    "calendar_spread": CalendarSpread,
+    "offset": Offset,
+    "standalone": Standalone,
+    "vega_term": VegaTerm,
+    "rate": Rate,
 }
 _ID = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+def of_account(charge: Charge) -> TypeGuard[AccountCharge]:
+    """Whether a charge is of the whole account, not of a netting set."""
+    return isinstance(charge, Offset)
 
 
 def parse(node: Json, where: str, *, has_collateral: bool) -> tuple[str, Charge]:

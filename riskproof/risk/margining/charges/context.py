@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +28,18 @@ class Charge(Protocol):
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
         """The amount for initial or maintenance margin, exact, in the settlement currency."""
+        ...
+
+
+# A netting set and its largest loss in the scenarios of a group.
+SetLosses = tuple["NettingSet", Callable[[str], Fraction]]
+
+
+class AccountCharge(Charge, Protocol):
+    """A charge of the whole account; `amount` of a netting set is zero."""
+
+    def account_amount(self, sets: Sequence[SetLosses], values: UnitValues, margin: str) -> Fraction:
+        """The amount for initial or maintenance margin, exact."""
         ...
 
 

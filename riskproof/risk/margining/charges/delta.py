@@ -1,0 +1,112 @@
+"""Charges on deltas: `delta` on an underlying's net, gross or hedged delta, `roll` on what has to be rolled forward.
+
+Deltas are in coins (`values`), D_i of position i times its quantity, and worth the index price S each.
+
+delta   rate max(0, S x - beyond)      x by `measure`: net    |sum D_i|
+                                                       gross  sum |D_i|
+                                                       hedged min(sum of long, sum of short), the smaller side
+        summed over the underlyings of the netting set; `beyond`, an amount, is 0 unless given. Several of them with rising
+        `beyond` are tiers.
+roll    sum over lines of |D| S max(rate, per_year T)      a line is a perpetual, a future (T in years to its expiry), or
+        the options of an expiry together. Lines do not net: each has to be rolled.
+
+Collateral has no part in either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from riskproof import encoding
+from riskproof.encoding import Json
+from riskproof.risk.margining import exact
+from riskproof.risk.margining.charges.context import MAX_RATE, parse_rates, rate_of, rates_document
+from riskproof.risk.margining.grid import MAX_DAMPENER, choice
+from riskproof.units import SECONDS_PER_YEAR
+
+if TYPE_CHECKING:
+    from riskproof.risk.margining.book import Holding, NettingSet
+    from riskproof.risk.margining.values import UnitValues
+
+MEASURES = ("net", "gross", "hedged")
+_ZERO = Fraction(0)
+
+
+def of_positions(book: NettingSet, values: UnitValues) -> Iterator[tuple[Holding, Fraction]]:
+    """(holding, its delta in coins) of perpetuals, futures and options."""
+    for holdings in (book.delta_one, *book.options.values()):
+        for h in holdings:
+            yield h, h.quantity * values.delta(h.place)
+
+
+def seconds_to(book: NettingSet, holding: Holding) -> int:
+    """Seconds to a holding's expiry; none of a perpetual, and none after it."""
+    return 0 if holding.listing.expiry is None else max(book.market.forward(holding.listing).seconds, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """`delta`."""
+
+    measure: str
+    rates: tuple[Fraction, Fraction]
+    beyond: Fraction = _ZERO
+
+    @classmethod
+    def parse(cls, members: dict[str, Json], where: str) -> Delta:
+        m = encoding.members(members, where, ("measure", "rates"), ("beyond",))
+        return cls(
+            choice(m["measure"], f"{where}.measure", *MEASURES),
+            parse_rates(m["rates"], f"{where}.rates"),
+            exact.parse(m.get("beyond", "0"), f"{where}.beyond", low=0, high=MAX_DAMPENER),
+        )
+
+    def to_document(self) -> dict[str, Json]:
+        document: dict[str, Json] = {"kind": "delta", "measure": self.measure, "rates": rates_document(self.rates)}
+        if self.beyond:
+            document["beyond"] = exact.text(self.beyond)
+        return document
+
+    def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
+        sides: dict[str, tuple[Fraction, Fraction]] = {}
+        for h, delta in of_positions(book, values):
+            long, short = sides.get(h.listing.underlying, (_ZERO, _ZERO))
+            sides[h.listing.underlying] = (long + max(delta, _ZERO), short + max(-delta, _ZERO))
+        total = _ZERO
+        for underlying, (long, short) in sides.items():
+            x = {"net": abs(long - short), "gross": long + short, "hedged": min(long, short)}[self.measure]
+            total += max(_ZERO, x * book.market.index(underlying).price - self.beyond)
+        return rate_of(self.rates, margin) * total
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """`roll`."""
+
+    rates: tuple[Fraction, Fraction]
+    per_year: Fraction
+
+    @classmethod
+    def parse(cls, members: dict[str, Json], where: str) -> Roll:
+        m = encoding.members(members, where, ("rates", "per_year"))
+        return cls(
+            parse_rates(m["rates"], f"{where}.rates"),
+            exact.parse(m["per_year"], f"{where}.per_year", low=0, high=MAX_RATE),
+        )
+
+    def to_document(self) -> dict[str, Json]:
+        return {"kind": "roll", "rates": rates_document(self.rates), "per_year": exact.text(self.per_year)}
+
+    def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
+        rate, total = rate_of(self.rates, margin), _ZERO
+        if not rate:
+            return total
+        for holdings in (*((h,) for h in book.delta_one), *book.options.values()):
+            delta = sum((h.quantity * values.delta(h.place) for h in holdings), _ZERO)
+            price = book.market.index(holdings[0].listing.underlying).price
+            years = Fraction(seconds_to(book, holdings[0]), SECONDS_PER_YEAR)
+            total += abs(delta) * price * max(rate, self.per_year * years)
+        return total

@@ -1,0 +1,84 @@
+"""The `standalone` charge: what every position needs by itself, without the others.
+
+    amount = sum over positions of max(0, rate l_i, V_i)      V_i only of options, and only with "locked": true
+
+l_i is the largest loss of position i alone in the scenarios of `group`, V_i its value. Locked value cannot cover another
+position: a long option ties up what was paid for it, as in isolated margin. Positions are those that move with the scenarios:
+derivatives, and collateral that the collateral block lets move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from riskproof import encoding
+from riskproof.encoding import Json
+from riskproof.errors import ModelError
+from riskproof.risk.margining.charges.context import parse_rates, rate_of, rates_document
+from riskproof.risk.margining.grid import ADVERSE, ALL, BASE, identifier
+
+if TYPE_CHECKING:
+    from riskproof.risk.margining.book import Holding, NettingSet
+    from riskproof.risk.margining.values import UnitValues
+
+_ZERO = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Standalone:
+    """`standalone`."""
+
+    rates: tuple[Fraction, Fraction]
+    locked: bool
+    group: str = ALL
+
+    @classmethod
+    def parse(cls, members: dict[str, Json], where: str) -> Standalone:
+        m = encoding.members(members, where, ("rates", "locked"), ("group",))
+        if not isinstance(m["locked"], bool):
+            raise ModelError("not true or false", where=f"{where}.locked", expected="true or false")
+        return cls(
+            parse_rates(m["rates"], f"{where}.rates"), m["locked"], identifier(m.get("group", ALL), f"{where}.group")
+        )
+
+    def to_document(self) -> dict[str, Json]:
+        document: dict[str, Json] = {
+            "kind": "standalone",
+            "rates": rates_document(self.rates),
+            "locked": self.locked,
+        }
+        if self.group != ALL:
+            document["group"] = self.group
+        return document
+
+    def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
+        rate, total = rate_of(self.rates, margin), _ZERO
+        for h in book.moving:
+            total += max(_ZERO, rate * self._loss(h, values))
+        for holdings in book.options.values():
+            for h in holdings:
+                held = self._value(h, values) if self.locked else _ZERO
+                total += max(_ZERO, rate * self._loss(h, values), held)
+        return total
+
+    @staticmethod
+    def _value(h: Holding, values: UnitValues) -> Fraction:
+        return h.quantity * Fraction(values.option(h.place, BASE), 10**values.market.money_exponent)
+
+    def _loss(self, h: Holding, values: UnitValues) -> Fraction:
+        option = h.listing.strike is not None
+        long, short = values.static_factors(h.place) if option else (Fraction(1), Fraction(1))
+        worst = None
+        for place in values.model.groups[self.group]:
+            s = values.model.scenarios[place]
+            if option:
+                shocked = h.quantity * Fraction(values.option(h.place, s.state), 10**values.market.money_exponent)
+                pnl = shocked * (long if shocked >= 0 else short) - self._value(h, values)
+                pnl = -abs(pnl) if s.expiry_pnl == ADVERSE else pnl
+            else:
+                pnl = values.moves((h,), s.price)
+            pnl = s.counted(s.weight * pnl)
+            worst = pnl if worst is None else min(worst, pnl)
+        return _ZERO if worst is None else -worst
