@@ -44,8 +44,8 @@ class UnitValues:
     _options: dict[State, dict[int, int]] = field(default_factory=dict, repr=False)
     _moves: dict[Fraction, dict[int, int]] = field(default_factory=dict, repr=False)
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
-    _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
+    _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
 
     def option(self, place: int, state: State) -> int:
         """Value of one unit of an option, 10^-m."""
