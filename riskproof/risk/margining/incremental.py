@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -38,6 +38,14 @@ class KeptValues(UnitValues):
     _groups: dict[tuple[int, Hashable], tuple[Group, Any]] = field(default_factory=dict, repr=False)
     _own: set[tuple[int, Hashable]] = field(default_factory=set, repr=False)
     _origins: dict[int, tuple[Group, Group, tuple[tuple[int, Fraction], ...]]] = field(default_factory=dict, repr=False)
+
+    def sibling(self, model: MarginModel) -> KeptValues:
+        """Values for a model that prices as this one does; what is known of units is shared."""
+        made = KeptValues(model, self.market)
+        for cache in fields(UnitValues):
+            if cache.name.startswith("_"):
+                setattr(made, cache.name, getattr(self, cache.name))
+        return made
 
     def of_group(self, what: Hashable, holdings: Group, compute: Callable[[], T]) -> T:
         key = id(holdings), what
@@ -162,6 +170,14 @@ class AccountMargin:
                         result[h.place][s] = weight * h.quantity * (factor * shocked - now) / one
         return {place: tuple(row) for place, row in result.items()}
 
+    def alone(self, place: int, quantity: Fraction) -> MarginReport:
+        """The report of one position by itself, without cash or receivables."""
+        account = Account(((place, quantity),), (), self.account.underlying)
+        try:
+            return evaluate_model(self.model, self.market, account, self.values)
+        finally:
+            self.values.forget()
+
     def _sign(self, holdings: tuple[Holding, ...], state: State, factor: Fraction) -> int:
         gains = self.values.options(holdings, state) * factor > self.values.options(holdings, BASE)
         return -1 if gains else 1
@@ -251,12 +267,3 @@ class AccountMargin:
             if self.market.listings[place].kind is not Kind.OPTION:
                 total += quantity * Fraction(self.values.move(place, price), 10**self.market.money_exponent)
         return total
-
-
-def alone(margin: AccountMargin, place: int, quantity: Fraction) -> MarginReport:
-    """The report of one position by itself, without cash or receivables."""
-    account = Account(((place, quantity),), (), margin.account.underlying)
-    try:
-        return evaluate_model(margin.model, margin.market, account, margin.values)
-    finally:
-        margin.values.forget()

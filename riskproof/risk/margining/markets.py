@@ -18,7 +18,7 @@ from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Instrument, Kind
 from riskproof.market.snapshot import Quote
 from riskproof.risk import model as version1
-from riskproof.risk.arrays import compute_array
+from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.margining import document
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
@@ -75,7 +75,7 @@ def margin(
     if isinstance(model, RiskModel):
         if receivables:
             raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
-        return _version1(model, market, portfolio)
+        return report_version1(model, market, compute_array(market, model), portfolio)
     exact = from_market(market)
     return evaluate_model(
         model, exact, from_portfolio(market, portfolio, receivables, underlying), UnitValues(model, exact)
@@ -168,8 +168,8 @@ def _share(confidence: int | None) -> Fraction | None:
     return None if confidence is None else Fraction(confidence, RATIO_ONE)
 
 
-def _version1(model: RiskModel, market: Market, portfolio: Portfolio) -> MarginReport:
-    array = compute_array(market, model)
+def report_version1(model: RiskModel, market: Market, array: RiskArray, portfolio: Portfolio) -> MarginReport:
+    """Margin of a book under a model of version 1, from the market's risk array; raises as `portfolio_risk.evaluate`."""
     risk = evaluate(market, model, array, portfolio, with_greeks=False)
     one = 10**risk.pnl_exponent
     loss, buffer = Fraction(risk.worst_loss, one), Fraction(risk.buffer, one)

@@ -1,0 +1,34 @@
+"""What-if, attribution and reverse stress: one book under one model of either version, evaluated once and asked many questions.
+
+    book = open_book(model, market, portfolio)         -> BookMargin           book
+    book.report                                        MarginReport, as `riskproof.risk.margining.margin` gives
+    book.after({index: lots})                          the same after trades at the snapshot's values
+    book.pnl_by_position()                             {index: P&L in each scenario}
+    attribute(book)                                    -> Attribution          attribution
+    binding(report)                                    -> what binds           binding
+    reverse_stress(market, portfolio, equity, ...)     -> [Exhaustion]         reverse
+
+docs/margin.md says what each number means. Instruments are priced once, when a book is opened; nothing is recomputed after a
+trade but what the trade touches.
+"""
+
+from riskproof.risk.whatif.attribution import Attribution, Share, attribute
+from riskproof.risk.whatif.binding import Binding, binding
+from riskproof.risk.whatif.book import BookMargin, Version1Book, Version2Book, open_book
+from riskproof.risk.whatif.reverse import Direction, Exhaustion, directions_of, reverse_stress
+
+__all__ = [
+    "Attribution",
+    "Binding",
+    "BookMargin",
+    "Direction",
+    "Exhaustion",
+    "Share",
+    "Version1Book",
+    "Version2Book",
+    "attribute",
+    "binding",
+    "directions_of",
+    "open_book",
+    "reverse_stress",
+]

@@ -1,0 +1,149 @@
+"""A book under a model, of version 1 or 2, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Protocol
+
+from riskproof.errors import PortfolioError
+from riskproof.market.marketfile import Market
+from riskproof.market.portfolio import Portfolio
+from riskproof.risk.arrays import compute_array
+from riskproof.risk.margining.incremental import AccountMargin
+from riskproof.risk.margining.markets import AnyModel, from_market, from_portfolio, report_version1
+from riskproof.risk.margining.report import MarginReport
+from riskproof.risk.model import RiskModel
+
+_ZERO = Fraction(0)
+
+
+class BookMargin(Protocol):
+    """A book's margin under a model, now and after trades. Positions are by registry index, in lots.
+
+    Attributes:
+        market, portfolio: as given; what has expired is held but worth nothing.
+        report: margin of the book.
+    """
+
+    market: Market
+    portfolio: Portfolio
+    report: MarginReport
+
+    @property
+    def scenarios(self) -> int:
+        """How many scenarios the model has."""
+        ...
+
+    def after(self, trades: Mapping[int, int], *, paid: bool = True) -> MarginReport:
+        """Margin after trades, {index: lots added}.
+
+        Args:
+            paid: what is bought costs its value at the snapshot, in cash, without fees: the equity does not change but by a
+            haircut. Without it, the trades come for nothing.
+
+        Raises:
+            UnknownInstrumentError, PortfolioError, SnapshotError, OverflowMoneyError: as of the book after the trades.
+        """
+        ...
+
+    def alone(self, index: int) -> MarginReport:
+        """Margin of one position by itself, without cash."""
+        ...
+
+    def pnl_by_position(self) -> dict[int, tuple[Fraction, ...]]:
+        """P&L of each position in each scenario; they add up to the report's, exactly."""
+        ...
+
+
+def open_book(model: AnyModel, market: Market, portfolio: Portfolio) -> BookMargin:
+    """Evaluate a book; raises as `riskproof.risk.margining.margin`."""
+    return (
+        Version1Book(model, market, portfolio)
+        if isinstance(model, RiskModel)
+        else Version2Book(model, market, portfolio)
+    )
+
+
+def traded(portfolio: Portfolio, trades: Mapping[int, int]) -> Portfolio:
+    """A book after trades, {index: lots added}."""
+    positions = dict(portfolio.positions)
+    for index, lots in trades.items():
+        positions[index] = positions.get(index, 0) + lots
+    return Portfolio.build(positions.items())
+
+
+class Version1Book:
+    """`BookMargin` from the risk array of a model of version 1."""
+
+    def __init__(self, model: RiskModel, market: Market, portfolio: Portfolio) -> None:
+        self.model, self.market, self.portfolio = model, market, portfolio
+        self.array = compute_array(market, model)
+        self.report = report_version1(model, market, self.array, portfolio)
+
+    @property
+    def scenarios(self) -> int:
+        return len(self.model.scenarios)
+
+    def after(self, trades: Mapping[int, int], *, paid: bool = True) -> MarginReport:
+        report = report_version1(self.model, self.market, self.array, traded(self.portfolio, trades))
+        one = 10**self.array.pnl_exponent
+        cost = (
+            sum((Fraction(int(self.array.base_value[i]) * q, one) for i, q in trades.items()), _ZERO) if paid else _ZERO
+        )
+        return replace(report, equity=report.equity - cost, cash=report.cash - cost)
+
+    def alone(self, index: int) -> MarginReport:
+        only = Portfolio(((index, dict(self.portfolio.positions)[index]),))
+        return report_version1(self.model, self.market, self.array, only)
+
+    def pnl_by_position(self) -> dict[int, tuple[Fraction, ...]]:
+        one = 10**self.array.pnl_exponent
+        return {
+            index: tuple(Fraction(lots * entry, one) for entry in self.array.rows[index].tolist())
+            for index, lots in self.portfolio.positions
+        }
+
+    def buffer(self, index: int) -> Fraction:
+        """The charge on a position, before the margin's factor."""
+        lots = dict(self.portfolio.positions)[index]
+        return Fraction(abs(lots) * int(self.array.buffer[index]), 10**self.array.pnl_exponent)
+
+
+class Version2Book:
+    """`BookMargin` from the margin engine."""
+
+    def __init__(self, model: AnyModel, market: Market, portfolio: Portfolio) -> None:
+        if isinstance(model, RiskModel):
+            raise AssertionError("a model of version 2")
+        self.model, self.market, self.portfolio = model, market, portfolio
+        self.account = AccountMargin(model, from_market(market), from_portfolio(market, portfolio))
+        self.report = self.account.report
+        self._lot = 10**market.registry.quantity_exponent
+
+    @property
+    def scenarios(self) -> int:
+        return len(self.model.scenarios)
+
+    def after(self, trades: Mapping[int, int], *, paid: bool = True) -> MarginReport:
+        quantities = {i: Fraction(lots, self._lot) for i, lots in trades.items() if self._live(i)}
+        cost = sum((self.account.value(i, q) for i, q in quantities.items()), _ZERO) if paid else _ZERO
+        return self.account.after(quantities, -cost)
+
+    def _live(self, index: int) -> bool:
+        """False for what has expired; PortfolioError for what the snapshot does not price."""
+        instrument = self.market.registry.instrument(index, "trades")
+        if self.market.snapshot.is_expired(instrument):
+            return False
+        if self.market.snapshot.quotes[index] is None:
+            raise PortfolioError(
+                "the snapshot does not price it", where=instrument.name, expected="a snapshot that quotes it"
+            )
+        return True
+
+    def alone(self, index: int) -> MarginReport:
+        return self.account.alone(index, dict(self.account.account.positions)[index])
+
+    def pnl_by_position(self) -> dict[int, tuple[Fraction, ...]]:
+        return self.account.pnl_by_position()
