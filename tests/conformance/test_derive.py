@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from riskproof.risk.margining import MarginModel, evaluate_model, load_model
-from tests.conformance import derive_pm1, derive_pm2, derive_srm
+from tests.conformance import derive_auctions, derive_pm1, derive_pm2, derive_srm
 from tests.conformance.__main__ import main, summarise
 from tests.conformance.cases import load, number
 
@@ -23,6 +23,7 @@ FILES = {
     "derive_pm2_portfolio_cases.json": (derive_pm2, 69),
     "derive_pm1_verified_scenarios.json": (derive_pm1, 11),
     "derive_srm_cases.json": (derive_srm, 14),
+    "derive_pm1_liquidation_auctions.json": (derive_auctions, 4),
 }
 
 
@@ -44,7 +45,7 @@ def test_every_case_agrees_to_the_published_digits(name: str) -> None:
         c
         for x in cases
         for c in x.checks
-        if c.what in ("IM", "MM") or "Margin" in c.what or c.what.startswith(("Hand", "real"))
+        if c.what in ("IM", "MM") or "Margin" in c.what or c.what.startswith(("Hand", "real", "Pre", "Post"))
     ]
     assert len(margins) >= 2 * most
     assert all(c.error <= max(Fraction(1, 10**10), abs(c.expected) / 10**13) for c in margins)
