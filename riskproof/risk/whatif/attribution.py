@@ -80,7 +80,8 @@ def attribute(book: BookMargin) -> Attribution:
         raise AssertionError("a book of version 1 or 2")
     lots = dict(book.portfolio.positions)
     shares = []
-    for index, (initial, maintenance) in sorted(euler.items()):
+    for index, _ in book.live:
+        initial, maintenance = euler[index]
         without, alone = book.after({index: -lots[index]}, paid=True), book.alone(index)
         shares.append(
             Share(

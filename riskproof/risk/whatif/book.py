@@ -11,6 +11,7 @@ from riskproof.errors import PortfolioError
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import compute_array
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.incremental import AccountMargin
 from riskproof.risk.margining.markets import AnyModel, from_market, from_portfolio, report_version1
 from riskproof.risk.margining.report import MarginReport
@@ -25,11 +26,19 @@ class BookMargin(Protocol):
     Attributes:
         market, portfolio: as given; what has expired is held but worth nothing.
         report: margin of the book.
+        receivables, underlying: as given; models of version 1 have none.
     """
 
     market: Market
     portfolio: Portfolio
     report: MarginReport
+    receivables: Mapping[int, Fraction]
+    underlying: str | None
+
+    @property
+    def live(self) -> list[tuple[int, int]]:
+        """(index, lots) of what has not expired."""
+        ...
 
     @property
     def scenarios(self) -> int:
@@ -57,13 +66,19 @@ class BookMargin(Protocol):
         ...
 
 
-def open_book(model: AnyModel, market: Market, portfolio: Portfolio) -> BookMargin:
-    """Evaluate a book; raises as `riskproof.risk.margining.margin`."""
-    return (
-        Version1Book(model, market, portfolio)
-        if isinstance(model, RiskModel)
-        else Version2Book(model, market, portfolio)
-    )
+def open_book(
+    model: AnyModel,
+    market: Market,
+    portfolio: Portfolio,
+    receivables: Mapping[int, Fraction] | None = None,
+    underlying: str | None = None,
+) -> BookMargin:
+    """Evaluate a book; arguments and errors as of `riskproof.risk.margining.margin` and `from_portfolio`."""
+    if not isinstance(model, RiskModel):
+        return Version2Book(model, market, portfolio, receivables, underlying)
+    if receivables:
+        raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
+    return Version1Book(model, market, portfolio)
 
 
 def traded(portfolio: Portfolio, trades: Mapping[int, int]) -> Portfolio:
@@ -74,6 +89,11 @@ def traded(portfolio: Portfolio, trades: Mapping[int, int]) -> Portfolio:
     return Portfolio.build(positions.items())
 
 
+def _live(market: Market, portfolio: Portfolio) -> list[tuple[int, int]]:
+    instruments = market.registry.instruments
+    return [(i, lots) for i, lots in portfolio.positions if not market.snapshot.is_expired(instruments[i])]
+
+
 class Version1Book:
     """`BookMargin` from the risk array of a model of version 1."""
 
@@ -81,6 +101,12 @@ class Version1Book:
         self.model, self.market, self.portfolio = model, market, portfolio
         self.array = compute_array(market, model)
         self.report = report_version1(model, market, self.array, portfolio)
+        self.receivables: Mapping[int, Fraction] = {}
+        self.underlying: str | None = None
+
+    @property
+    def live(self) -> list[tuple[int, int]]:
+        return _live(self.market, self.portfolio)
 
     @property
     def scenarios(self) -> int:
@@ -114,13 +140,25 @@ class Version1Book:
 class Version2Book:
     """`BookMargin` from the margin engine."""
 
-    def __init__(self, model: AnyModel, market: Market, portfolio: Portfolio) -> None:
-        if isinstance(model, RiskModel):
-            raise AssertionError("a model of version 2")
+    def __init__(
+        self,
+        model: MarginModel,
+        market: Market,
+        portfolio: Portfolio,
+        receivables: Mapping[int, Fraction] | None = None,
+        underlying: str | None = None,
+    ) -> None:
         self.model, self.market, self.portfolio = model, market, portfolio
-        self.account = AccountMargin(model, from_market(market), from_portfolio(market, portfolio))
+        self.receivables: Mapping[int, Fraction] = dict(receivables or {})
+        self.underlying = underlying
+        account = from_portfolio(market, portfolio, receivables, underlying)
+        self.account = AccountMargin(model, from_market(market), account)
         self.report = self.account.report
         self._lot = 10**market.registry.quantity_exponent
+
+    @property
+    def live(self) -> list[tuple[int, int]]:
+        return _live(self.market, self.portfolio)
 
     @property
     def scenarios(self) -> int:

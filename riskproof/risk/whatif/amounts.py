@@ -1,0 +1,40 @@
+"""Amounts as people read them: a report's numbers, rounded as its model rounds."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from riskproof.risk.margining.report import MarginReport
+from riskproof.units import format_decimal, round_half_even
+
+
+def requirement(report: MarginReport, amount: Fraction) -> str:
+    """A requirement as the report's model rounds requirements, a decimal."""
+    return _rounded(amount, *report.rounding.requirement)
+
+
+def value(report: MarginReport, amount: Fraction) -> str:
+    """Anything else as the report's model rounds values, a decimal."""
+    return _rounded(amount, *report.rounding.value)
+
+
+def grouped(decimal: str, decimals: int = 2) -> str:
+    """A decimal with thousands separators and at least `decimals` places."""
+    whole, _, fraction = decimal.lstrip("-").partition(".")
+    sign = "-" if decimal.startswith("-") else ""
+    return f"{sign}{int(whole):,}.{fraction.ljust(decimals, '0')}" if decimals else f"{sign}{int(whole):,}"
+
+
+def percentage(part: Fraction, whole: Fraction) -> str:
+    """part / whole in percent with one place, half to even; a dash where the whole is zero."""
+    if not whole:
+        return "-"
+    tenths = 1000 * part / whole
+    return f"{format_decimal(round_half_even(tenths.numerator, tenths.denominator), 1)}%"
+
+
+def _rounded(x: Fraction, decimals: int, direction: str) -> str:
+    scaled = x.numerator * 10**decimals
+    if direction == "half_even":
+        return format_decimal(round_half_even(scaled, x.denominator), decimals)
+    return format_decimal(scaled // x.denominator if direction == "down" else -(-scaled // x.denominator), decimals)
