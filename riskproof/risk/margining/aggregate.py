@@ -15,6 +15,8 @@ An expression is a number ("1.3"), a name, or an object of one operation:
 | `loss.<group>` | the largest loss of the group's scenarios, negative if all of them gain |
 | `value.options`, `value.spot`, `value.receivables`, `value.cash`, `value.total` | present values, and their sum |
 | `joint.<group>` | the largest loss of the group's scenarios of all netting sets together, gains of a set times `gain_factor` |
+| `tail.<id>` | the measure of a netting set's P&L under the joint moves of a set of the `tail` block |
+| `joint_tail.<id>` | that of all netting sets together, gains of a set times `gain_factor`; for the account |
 | `charge.<id>` | a charge, with its rate for the margin that is asked for |
 | `feed.settlement_price` | price of the settlement currency |
 | any other | a term of the block |
@@ -121,9 +123,11 @@ def parse(
     groups: frozenset[str],
     charges: frozenset[str],
     account_charges: frozenset[str] = frozenset(),
+    tails: frozenset[str] = frozenset(),
     where: str = "aggregate",
 ) -> Aggregate:
-    """Read the block; `groups` are the scenarios' groups, `charges` the charges' ids, those of the whole account apart.
+    """Read the block; `groups` are the scenarios' groups, `charges` the charges' ids, those of the whole account apart,
+    `tails` the tail block's sets.
 
     Raises:
         ModelError, EncodingError: an unknown name, a cycle, a missing root ...; `where` is the member's path.
@@ -143,11 +147,13 @@ def parse(
     for name in blocks["set"].keys() & blocks["account"].keys():
         raise ModelError("a term of the account too", where=f"{where}.set.{name}", expected="one term of a name")
     known = {f"loss.{g}" for g in groups} | {f"charge.{c}" for c in charges}
+    known |= {f"tail.{t}" for t in tails}
     known |= {f"value.{v}" for v in VALUES} | {f"feed.{f}" for f in FEEDS}
     for level, terms in blocks.items():
         visible = known | terms.keys()
         if level == "account":
             visible |= blocks["set"].keys() | {f"joint.{g}" for g in groups} | {f"charge.{c}" for c in account_charges}
+            visible |= {f"joint_tail.{t}" for t in tails}
         else:
             visible -= {"value.cash", "value.total"}
         for name, x in terms.items():

@@ -2,12 +2,12 @@
 
     {"schema": "riskproof/model/v2", "name": "derive-pm2", "description": "...", "checked": "...",
      "grid": ..., "volatility": ..., "pricing": ..., "netting": {"sets": "account"}, "charges": [...], "aggregate": ...,
-     "collateral": ...,
+     "collateral": ..., "tail": ...,
      "rounding": {"requirement": {"decimals": 6, "direction": "up"}, "value": {"decimals": 6, "direction": "down"}},
      "limits": {"legs": 128, "expiries": 30, "underlyings": 1, "snapshot_age_seconds": 31622400}}
 
-Each block is a module: `grid`, `volatility`, `pricing`, `charges`, `aggregate`, `collateral`. Numbers are strings (`exact`).
-A file may be laid out as people like; the digest is that of the canonical JSON of the expanded document, without members
+Each block is a module: `grid`, `volatility`, `pricing`, `charges`, `aggregate`, `collateral`, `tail`. Numbers are strings
+(`exact`). A file may be laid out as people like; the digest is that of the canonical JSON of the expanded document, without members
 that have their default.
 
 netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying
@@ -28,14 +28,15 @@ from typing import Final
 
 from riskproof import encoding
 from riskproof.encoding import Json
-from riskproof.errors import EncodingError, ModelError
+from riskproof.errors import EncodingError, HistoryError, ModelError
 from riskproof.market.snapshot import MAX_MATURITY
-from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, volatility
+from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, tail, volatility
 from riskproof.risk.margining.aggregate import Aggregate
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.collateral import Collateral
 from riskproof.risk.margining.grid import ScanRanges, Scenario
 from riskproof.risk.margining.pricing import Pricing
+from riskproof.risk.margining.tail import Tail
 from riskproof.risk.margining.volatility import Volatility
 
 SCHEMA: Final = "riskproof/model/v2"
@@ -89,6 +90,7 @@ class MarginModel:
     limits: Limits
     scan_ranges: ScanRanges | None = None
     gain_factor: Fraction = Fraction(1)
+    tail: Tail | None = None
 
     @cached_property
     def digest(self) -> bytes:
@@ -126,6 +128,8 @@ class MarginModel:
         }
         if self.collateral is not None:
             document["collateral"] = self.collateral.to_document()
+        if self.tail is not None:
+            document["tail"] = self.tail.to_document()
         return document
 
     def to_bytes(self) -> bytes:
@@ -181,7 +185,7 @@ def _read(node: Json) -> MarginModel:
             "rounding",
             "limits",
         ),
-        ("collateral",),
+        ("collateral", "tail"),
     )
     if m["schema"] != SCHEMA:
         raise ModelError("not a model of this version", where="schema", expected=SCHEMA)
@@ -189,6 +193,7 @@ def _read(node: Json) -> MarginModel:
     scenarios, scan_ranges = grid.parse(m["grid"], vol.names)
     groups = frozenset(s.group for s in scenarios)
     held = collateral.parse(m["collateral"]) if "collateral" in m else None
+    joint = tail.parse(m["tail"]) if "tail" in m else None
     parsed: list[tuple[str, Charge]] = []
     for i, item in enumerate(encoding.array(m["charges"], "charges", max_length=MAX_CHARGES)):
         name, charge = charges.parse(item, f"charges[{i}]", has_collateral=held is not None)
@@ -213,6 +218,7 @@ def _read(node: Json) -> MarginModel:
             groups,
             frozenset(name for name, charge in parsed if not charges.of_account(charge)),
             frozenset(name for name, charge in parsed if charges.of_account(charge)),
+            joint.ids if joint is not None else frozenset(),
         ),
         collateral=held,
         rounding=Rounding(*(_rounding(rounding[n], f"rounding.{n}") for n in ("requirement", "value"))),
@@ -224,6 +230,7 @@ def _read(node: Json) -> MarginModel:
         ),
         scan_ranges=scan_ranges,
         gain_factor=exact.parse(netting.get("gain_factor", "1"), "netting.gain_factor", low=0, high=1),
+        tail=joint,
     )
 
 
@@ -253,6 +260,6 @@ def _member_errors(document: str) -> Iterator[None]:
     """Turn every error about a member into a ModelError whose place starts with the document's name."""
     try:
         yield
-    except (EncodingError, ModelError) as error:
+    except (EncodingError, HistoryError, ModelError) as error:
         where = f"{document}.{error.where}" if error.where else document
         raise ModelError(error.what, where=where, expected=error.expected) from None

@@ -8,6 +8,7 @@ For each netting set and each scenario s, with w its weight and a its price move
     C[s] = L[s] closer to zero by the scenario's dampener
     loss.<group>  = max over the group's scenarios of -C[s]
     joint.<group> = max over the group's scenarios of -sum over the sets of (C[s] if C[s] < 0 else gain_factor C[s])
+    tail.<id>, joint_tail.<id> = the measure of the same P&Ls under joint moves (`tail_values`), without weight and dampener
 
 then charges, then the aggregate. Unit values are integers of 10^-m (`values`); everything after them is exact until the
 report is printed.
@@ -28,7 +29,9 @@ from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE, MARGI
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
 from riskproof.risk.margining.market import MarginMarket
-from riskproof.risk.margining.report import Choice, MarginReport, SetReport
+from riskproof.risk.margining.report import Choice, MarginReport, SetReport, TailReport
+from riskproof.risk.margining.tail import Measured, TailSet
+from riskproof.risk.margining.tail_values import JointPnl
 from riskproof.risk.margining.values import UnitValues
 
 _ZERO = Fraction(0)
@@ -46,6 +49,8 @@ def evaluate_model(
     Raises:
         SnapshotError: the market lacks something that is needed: a forward, a mark, a volatility, a confidence.
         PortfolioError: more positions, expiries or underlyings than the model allows, or collateral that it does not take.
+        HistoryError: the market comes without a history that the model names.
+        ModelError: something that is held does not take part in the joint moves and is not named as immovable.
     """
     if values is None:
         values = UnitValues(model, market)
@@ -61,8 +66,10 @@ def evaluate_model(
 def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedSet], cash: Fraction) -> MarginReport:
     """The report of an account from its netting sets, by name, and its cash."""
     account_charges = _account_charges(model, computed)
+    tails = _joint_tails(model, computed)
     terms = {
-        margin: _account_terms(model, market, computed, cash, account_charges[margin], margin) for margin in MARGINS
+        margin: _account_terms(model, market, computed, cash, account_charges[margin], tails, margin)
+        for margin in MARGINS
     }
     choices = [c for margin in MARGINS for x in computed for c in x.choices(margin)]
     choices += [c for margin in MARGINS for c in terms[margin][1]]
@@ -81,6 +88,7 @@ def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedS
         account_charges=tuple(
             (name, amount, account_charges[MAINTENANCE][name]) for name, amount in account_charges[INITIAL].items()
         ),
+        tails=tuple(tails.values()),
     )
 
 
@@ -116,6 +124,7 @@ class ComputedSet:
             "receivables": book.receivables,
         }
         self.charges = {m: {name: c.amount(book, values, m) for name, c in model.charges} for m in MARGINS}
+        self._tails: dict[int, JointPnl] = {}
         self._terms: dict[str, dict[str, Fraction]] = {}
         self._choices: dict[str, list[Choice]] = {}
         for margin in MARGINS:
@@ -141,11 +150,20 @@ class ComputedSet:
             return self.values[rest]
         if block == "feed":
             return self.book.market.settlement_price
+        if block == "tail":
+            n, tail_set = _tail_set(self.model, rest)
+            return _measured(tail_set, self.tail_pnl(n))[0].amount
         return self._terms[margin][name]
 
     def loss(self, group: str) -> Fraction:
         """loss.<group>."""
         return -self.counted[self.worst[group]]
+
+    def tail_pnl(self, n: int) -> JointPnl:
+        """P&L under the joint moves of the tail block's set n."""
+        if n not in self._tails:
+            self._tails[n] = self.units.joint.pnl(n, self.book, self.units)
+        return self._tails[n]
 
     def choices(self, margin: str) -> list[Choice]:
         return self._choices[margin]
@@ -170,6 +188,7 @@ def _account_terms(
     sets: list[ComputedSet],
     cash: Fraction,
     account_charges: dict[str, Fraction],
+    tails: dict[str, TailReport],
     margin: str,
 ) -> tuple[dict[str, Fraction], list[Choice]]:
     own = {name for name, _ in model.aggregate.account_terms}
@@ -189,6 +208,9 @@ def _account_terms(
             return of_account[name]
         if name.startswith("joint."):
             return _joint(model, sets, name.removeprefix("joint."))
+        if name.startswith("joint_tail."):
+            found = tails.get(name.removeprefix("joint_tail."))
+            return found.amount if found is not None else _ZERO
         return sum((x.number(name, margin) for x in sets), _ZERO)
 
     return _evaluated(model.aggregate.account_terms, lookup, margin, "", known)
@@ -212,6 +234,41 @@ def _joint(model: MarginModel, sets: list[ComputedSet], group: str) -> Fraction:
         return sum((x if x < 0 else model.gain_factor * x for x in pnl), _ZERO)
 
     return -min(counted(place) for place in model.groups[group])
+
+
+def _tail_set(model: MarginModel, id_: str) -> tuple[int, TailSet]:
+    if model.tail is None:
+        raise AssertionError("a name of the tail block")
+    return next((n, s) for n, s in enumerate(model.tail.sets) if s.id == id_)
+
+
+def _measured(tail_set: TailSet, pnl: JointPnl) -> tuple[Measured, int]:
+    """The greatest measure over the parts, and its part."""
+    found = [tail_set.measured(part) for part in pnl]
+    part = max(range(len(found)), key=lambda n: (found[n].amount, -n))
+    return found[part], part
+
+
+def _joint_tails(model: MarginModel, sets: list[ComputedSet]) -> dict[str, TailReport]:
+    """The tail block's sets measured on all netting sets together, by id; none of an account without any."""
+    reports: dict[str, TailReport] = {}
+    if model.tail is None or not sets:
+        return reports
+    for n, tail_set in enumerate(model.tail.sets):
+        pnl = [x.tail_pnl(n) for x in sets]
+        if len(sets) > 1 or model.gain_factor != 1:
+            counted = ([[x if x < 0 else model.gain_factor * x for x in part] for part in one] for one in pnl)
+            joint: JointPnl = tuple(
+                tuple(sum(moves, _ZERO) for moves in zip(*parts, strict=True)) for parts in zip(*counted, strict=True)
+            )
+        else:
+            joint = pnl[0]
+        found, part = _measured(tail_set, joint)
+        worst = sets[0].units.joint.moves_of(n)[part].ids[found.worst]
+        reports[tail_set.id] = TailReport(
+            tail_set.id, tail_set.measure, found.amount, found.value_at_risk, worst, found.loss
+        )
+    return reports
 
 
 def _evaluated(

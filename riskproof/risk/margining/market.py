@@ -16,6 +16,7 @@ from functools import cached_property
 
 from riskproof.errors import SnapshotError, UnknownInstrumentError
 from riskproof.market.registry import Kind, OptionType, Payoff
+from riskproof.risk.tail.history import History
 
 ONE = Fraction(1)
 
@@ -85,6 +86,7 @@ class MarginMarket:
         indices: by underlying.
         forwards: by (underlying, expiry).
         listings: an account's positions refer to them by place.
+        histories: what the joint moves of a model may come from; the model names them by digest.
     """
 
     settlement: str
@@ -93,6 +95,7 @@ class MarginMarket:
     listings: tuple[Listing, ...]
     settlement_price: Fraction = ONE
     money_exponent: int = 18
+    histories: tuple[History, ...] = ()
 
     def index(self, underlying: str) -> Index:
         """Index of an underlying; SnapshotError if the market has none."""

@@ -8,7 +8,7 @@ charge `buffer`, and the same margins to the micro.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from riskproof import encoding
@@ -29,6 +29,7 @@ from riskproof.risk.margining.report import Choice, MarginReport, SetReport
 from riskproof.risk.margining.values import UnitValues
 from riskproof.risk.model import RiskModel
 from riskproof.risk.portfolio_risk import evaluate
+from riskproof.risk.tail.history import History
 from riskproof.units import MICROS_EXPONENT, PRICE_ONE, RATIO_ONE
 
 AnyModel = RiskModel | MarginModel
@@ -60,29 +61,32 @@ def margin(
     portfolio: Portfolio,
     receivables: Mapping[int, Fraction] | None = None,
     underlying: str | None = None,
+    histories: Sequence[History] = (),
 ) -> MarginReport:
     """Margin of a book on a market under a model.
 
     Args:
         receivables: unsettled P&L and funding by registry index, in the numeraire; models of version 1 know none.
         underlying: the account's market, where its positions do not tell (collateral only).
+        histories: what the joint moves of a tail block come from; like the market, an input that a model may not need.
 
     Raises:
         PortfolioError: a holding that the snapshot does not price, or more of something than the model allows.
         SnapshotError: a feed that the model needs is missing.
+        HistoryError: a history that the model needs is not among those given.
         OverflowMoneyError: version 1: an amount does not fit 64 bits.
     """
     if isinstance(model, RiskModel):
         if receivables:
             raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
         return report_version1(model, market, compute_array(market, model), portfolio)
-    exact = from_market(market)
+    exact = from_market(market, histories)
     return evaluate_model(
         model, exact, from_portfolio(market, portfolio, receivables, underlying), UnitValues(model, exact)
     )
 
 
-def from_market(market: Market) -> MarginMarket:
+def from_market(market: Market, histories: Sequence[History] = ()) -> MarginMarket:
     """A market file as the engine reads it; what is not quoted has no mark and no volatility."""
     registry, snapshot = market.registry, market.snapshot
     feeds = snapshot.feeds
@@ -111,6 +115,7 @@ def from_market(market: Market) -> MarginMarket:
         ),
         Fraction(PRICE_ONE if price is None else price, PRICE_ONE),
         registry.money_exponent,
+        tuple(histories),
     )
 
 

@@ -47,6 +47,25 @@ class SetReport:
     values: tuple[tuple[str, Fraction], ...]
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class TailReport:
+    """A set of joint moves, measured on all netting sets together.
+
+    Attributes:
+        id: the set's. measure: its kind.
+        amount: the measure, a loss; over an interval of correlations the greatest.
+        value_at_risk: a loss, None for the worst loss.
+        worst: the joint move of the largest loss: the day it ended, a path, a name. loss: that loss.
+    """
+
+    id: str
+    measure: str
+    amount: Fraction
+    value_at_risk: Fraction | None
+    worst: str
+    loss: Fraction
+
+
 @dataclass(frozen=True, repr=False)
 class MarginReport:
     """Margin of an account under a model, in the settlement currency, exact. Secret: the repr shows no number.
@@ -60,6 +79,7 @@ class MarginReport:
         choices: what bound, for each max and min at the top of a term.
         rounding: the model's, for `to_document`.
         account_charges: (id, amount for initial margin, for maintenance margin) of charges of the whole account.
+        tails: sets of the model's tail block, in its order.
     """
 
     model: str
@@ -74,6 +94,7 @@ class MarginReport:
     choices: tuple[Choice, ...]
     rounding: Rounding
     account_charges: tuple[tuple[str, Fraction, Fraction], ...] = ()
+    tails: tuple[TailReport, ...] = ()
 
     def __repr__(self) -> str:
         return f"MarginReport({self.model}, <{len(self.sets)} netting sets>)"
@@ -116,7 +137,7 @@ class MarginReport:
         def requirement(x: Fraction) -> str:
             return _rounded(x, *self.rounding.requirement)
 
-        return {
+        document: dict[str, Json] = {
             "model": self.model,
             "model_digest": self.model_digest.hex(),
             "currency": self.settlement,
@@ -149,6 +170,18 @@ class MarginReport:
                 for s in self.sets
             ],
         }
+        if self.tails:
+            document["tails"] = [
+                {
+                    "id": t.id,
+                    "measure": t.measure,
+                    "amount": requirement(t.amount),
+                    "value_at_risk": None if t.value_at_risk is None else requirement(t.value_at_risk),
+                    "worst": {"id": t.worst, "loss": requirement(t.loss)},
+                }
+                for t in self.tails
+            ]
+        return document
 
 
 def _rounded(x: Fraction, decimals: int, direction: str) -> str:

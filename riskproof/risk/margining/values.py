@@ -20,7 +20,8 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from riskproof.errors import SnapshotError
 from riskproof.market.registry import Kind, Payoff
@@ -30,6 +31,9 @@ from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import BASE, State
 from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
 from riskproof.risk.margining.pricing import INDEX
+
+if TYPE_CHECKING:
+    from riskproof.risk.margining.tail_values import JointValues
 
 T = TypeVar("T")
 _ZERO = Fraction(0)
@@ -46,6 +50,13 @@ class UnitValues:
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
     _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def joint(self) -> JointValues:
+        """Values under the joint moves of the model's tail block."""
+        from riskproof.risk.margining.tail_values import JointValues  # which is a kind of unit values itself
+
+        return JointValues(self.model, self.market)
 
     def option(self, place: int, state: State) -> int:
         """Value of one unit of an option, 10^-m."""

@@ -1,0 +1,159 @@
+"""Values of units under the joint moves of a tail block, and the P&L of a netting set under each of them.
+
+price        index, mark and the part of a forward that is not settled, times the ratio of the underlying's price, exact
+volatility   times the ratio at the option's time to expiry before time passes: linear in time between the tenors that move,
+             that of the first tenor before it and of the last beyond; rounded once, to 10^-18
+
+and the same formulas as in a scenario (`values`, `evaluate`), expiry by expiry with the model's static factors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from operator import mul
+
+from riskproof.errors import HistoryError, ModelError
+from riskproof.market.registry import Kind
+from riskproof.risk.margining import exact
+from riskproof.risk.margining.book import Holding, NettingSet
+from riskproof.risk.margining.grid import BASE, State
+from riskproof.risk.margining.market import Forward, Listing
+from riskproof.risk.margining.tail import Tail
+from riskproof.risk.margining.values import UnitValues
+from riskproof.risk.tail.history import Factor
+from riskproof.risk.tail.moves import Moves
+from riskproof.units import RATIO_ONE, SECONDS_PER_DAY
+
+_ZERO, _ONE = Fraction(0), Fraction(1)
+
+# P&L by part and joint move: a set over an interval of correlations has a part for each of them, any other set has one.
+JointPnl = tuple[tuple[Fraction, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(State):
+    """The state of one underlying in one joint move; `volatility_ratio` is of one expiry."""
+
+    volatility_ratio: Fraction = _ONE
+
+
+@dataclass
+class JointValues(UnitValues):
+    """Values of a market's instruments under the joint moves of a model's tail block, each computed once."""
+
+    _parts: dict[int, tuple[Moves, ...]] = field(default_factory=dict, repr=False)
+    _units: dict[tuple[int, int], tuple[tuple[int, ...], ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def tail(self) -> Tail:
+        if self.model.tail is None:
+            raise AssertionError("joint moves belong to a tail block")
+        return self.model.tail
+
+    def moves_of(self, n: int) -> tuple[Moves, ...]:
+        """The joint moves of the block's set n.
+
+        Raises:
+            HistoryError: the market comes without the history that the set names, or the history lacks a day of it.
+            DomainError: a move that is out of range.
+        """
+        if n not in self._parts:
+            try:
+                self._parts[n] = self.tail.sets[n].method.moves(self.market.histories)
+            except HistoryError as error:
+                where = f"tail.sets[{n}].{error.where}" if error.where else f"tail.sets[{n}]"
+                raise HistoryError(error.what, where=where, expected=error.expected) from None
+        return self._parts[n]
+
+    def pnl(self, n: int, book: NettingSet, values: UnitValues) -> JointPnl:
+        """P&L of a netting set under each joint move of set n, a gain positive.
+
+        Args:
+            values: the account's own, which may keep what is known of a group of holdings.
+
+        Raises:
+            ModelError: something that is held neither moves nor is named as immovable.
+            HistoryError, DomainError, SnapshotError: see `moves_of`, and `values`.
+        """
+        total = self._moving_pnl(n, book.moving)
+        for holdings in book.options.values():
+            expiry = values.of_group(("tail", n), holdings, self._of_expiry(n, holdings, values))
+            total = [[x + y for x, y in zip(a, b, strict=True)] for a, b in zip(total, expiry, strict=True)]
+        return tuple(tuple(row) for row in total)
+
+    def _moving_pnl(self, n: int, holdings: Sequence[Holding]) -> list[list[Fraction]]:
+        one = 10**self.market.money_exponent
+        rows = [[_ZERO] * len(part) for part in self.moves_of(n)]
+        for h in holdings:
+            for row, units in zip(rows, self.units(n, h.place), strict=True):
+                row[:] = [x + h.quantity * u / one for x, u in zip(row, units, strict=True)]
+        return rows
+
+    def _of_expiry(self, n: int, holdings: tuple[Holding, ...], values: UnitValues) -> Callable[[], JointPnl]:
+        def compute() -> JointPnl:
+            common = math.lcm(*(h.quantity.denominator for h in holdings))
+            lots = [h.quantity.numerator * (common // h.quantity.denominator) for h in holdings]
+            long, short = self.static_factors(holdings[0].place)
+            now, one = values.options(holdings, BASE), common * 10**self.market.money_exponent
+            parts = zip(*(self.units(n, h.place) for h in holdings), strict=True)
+            totals = ([sum(map(mul, lots, units)) for units in zip(*part, strict=True)] for part in parts)
+            return tuple(tuple(Fraction(x, one) * (long if x >= 0 else short) - now for x in row) for row in totals)
+
+        return compute
+
+    def units(self, n: int, place: int) -> tuple[tuple[int, ...], ...]:
+        """Value of a unit of an option, P&L of a unit of anything else, in each part and joint move of set n, 10^-m."""
+        key = (n, place)
+        if key not in self._units:
+            self._units[key] = tuple(self._under(moves, n, place) for moves in self.moves_of(n))
+        return self._units[key]
+
+    def _under(self, moves: Moves, n: int, place: int) -> tuple[int, ...]:
+        listing = self.market.listings[place]
+        prices = self._price_ratios(moves, n, listing)
+        if listing.kind is not Kind.OPTION:
+            exponent = self.market.money_exponent
+            return tuple(exact.nearest(self._move(listing, x - 1), exponent) for x in prices)
+        shift = self.tail.time_shift_seconds
+        ratios = self._volatility_ratios(moves, n, listing)
+        return tuple(self._option(place, Moved(x - 1, None, shift, y)) for x, y in zip(prices, ratios, strict=True))
+
+    def _price_ratios(self, moves: Moves, n: int, listing: Listing) -> list[Fraction]:
+        u = listing.underlying
+        if u == self.market.settlement or u in self.tail.unshocked:
+            return [_ONE] * len(moves)
+        if Factor(u) not in moves.factors:
+            raise _missing(f"no move of the price of {u}", n, listing, "tail.unshocked")
+        return [Fraction(x, RATIO_ONE) for x in moves.ratios[:, moves.factors.index(Factor(u))].tolist()]
+
+    def _volatility_ratios(self, moves: Moves, n: int, listing: Listing) -> list[Fraction]:
+        u, seconds = listing.underlying, self.market.forward(listing).seconds
+        if u in self.tail.constant_volatility:
+            return [_ONE] * len(moves)
+        tenors = [(f.tenor_days * SECONDS_PER_DAY, i) for i, f in enumerate(moves.factors) if f.underlying == u]
+        tenors = [(t, i) for t, i in tenors if t]
+        if not tenors:
+            raise _missing(f"no move of the volatility of {u}", n, listing, "tail.constant_volatility")
+        after = next((k for k, (t, _) in enumerate(tenors) if t >= seconds), len(tenors))
+        low, a = tenors[max(after - 1, 0)]
+        high, b = tenors[min(after, len(tenors) - 1)]
+        share = Fraction(seconds - low, high - low) if high > low else _ZERO
+        columns = moves.ratios[:, (a, b)].tolist()
+        return [(x + (y - x) * share) / RATIO_ONE for x, y in columns]
+
+    def _volatility(self, place: int, listing: Listing, forward: Forward, state: State) -> int:
+        if listing.volatility is not None and isinstance(state, Moved):
+            return exact.fine(listing.volatility * state.volatility_ratio)
+        return super()._volatility(place, listing, forward, state)
+
+    def _move_of(self, listing: Listing, price: Fraction) -> tuple[Fraction, Fraction]:
+        return price, _ZERO  # a joint move is relative, whatever the grid's scan ranges are
+
+
+def _missing(what: str, n: int, listing: Listing, member: str) -> ModelError:
+    return ModelError(
+        what, where=f"tail.sets[{n}]: {listing.name}", expected=f"a factor in the moves, or the underlying in {member}"
+    )
