@@ -12,7 +12,11 @@ from riskproof import encoding, units
 from riskproof.encoding import TAG_CHALLENGE, TAG_MODEL, Json
 from riskproof.errors import EncodingError, InputError, ProofError, UnitError
 from riskproof.proof.statement import MAX_BITS, MIN_BITS
+from riskproof.risk.margining.document import MarginModel
+from riskproof.risk.margining.document import SCHEMA as SCHEMA_2
 from riskproof.risk.model import RiskModel
+
+AnyModel = RiskModel | MarginModel
 
 SCHEMA: Final = "riskproof/challenge/v1"
 NONCE_BYTES: Final = 32
@@ -30,6 +34,15 @@ class StatementKind(enum.StrEnum):
 
     LOSS = "loss"  # in every scenario, net P&L plus the bound is not negative
     SOLVENCY = "solvency"  # in every scenario, equity after haircuts plus net P&L plus the bound is not negative
+    MARGIN = "margin"  # the model's margin requirement is at most the bound
+    EXCESS = "excess"  # equity less the model's margin requirement plus the bound is not negative
+
+
+class Margin(enum.StrEnum):
+    """Which requirement `margin` and `excess` are about."""
+
+    INITIAL = "initial"
+    MAINTENANCE = "maintenance"
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class Challenge:
         numeraire: the currency of the bound, if the challenge names it; else that of the attestations.
         slack_bits: b, if the challenge names it; else it follows from the registries' exponents.
         max_age_seconds: how long before the challenge an attestation may have been issued; None: as long as it is valid.
+        margin: which requirement, for `margin` and `excess`; None for the other statements.
 
     Raises:
         ProofError: a member is out of its range, or the model is not the one of the digest.
@@ -62,12 +76,13 @@ class Challenge:
     bound_micros: int
     model_name: str
     model_digest: bytes
-    model: RiskModel | None
+    model: AnyModel | None
     max_skew_seconds: int
     exclusive: bool = False
     numeraire: str | None = None
     slack_bits: int | None = None
     max_age_seconds: int | None = None
+    margin: Margin | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.audience) <= MAX_AUDIENCE or not self.audience.isprintable():
@@ -97,6 +112,18 @@ class Challenge:
             raise ProofError(
                 f"slacks of {bits} bits", where="slack_bits", expected=f"a multiple of 8, {MIN_BITS} to {MAX_BITS}"
             )
+        if (self.statement in (StatementKind.MARGIN, StatementKind.EXCESS)) != (self.margin is not None):
+            raise ProofError(
+                "no requirement is named" if self.margin is None else f"{self.statement} has no requirement",
+                where="requirement",
+                expected="initial or maintenance, for the statements margin and excess only",
+            )
+        if isinstance(self.model, MarginModel) and self.margin is None:
+            raise ProofError(
+                f"{self.statement} under a model of version 2",
+                where="statement",
+                expected="margin or excess, or a model of version 1",
+            )
         if self.model is not None and (self.model.name, self.model.digest) != (self.model_name, self.model_digest):
             raise ProofError("the document is another model", where="model.document", expected=self.model_digest.hex())
 
@@ -106,7 +133,7 @@ class Challenge:
         *,
         audience: str,
         bound_micros: int,
-        model: RiskModel,
+        model: AnyModel,
         now: int,
         statement: StatementKind = StatementKind.LOSS,
         ttl: int = DEFAULT_TTL,
@@ -115,6 +142,7 @@ class Challenge:
         numeraire: str | None = None,
         slack_bits: int | None = None,
         max_age_seconds: int | None = None,
+        margin: Margin | None = None,
         embed_model: bool = True,
     ) -> Challenge:
         """A fresh challenge, its nonce from the operating system's generator (ProofError as the class)."""
@@ -133,6 +161,7 @@ class Challenge:
             numeraire,
             slack_bits,
             max_age_seconds,
+            margin,
         )
 
     def to_document(self) -> dict[str, Json]:
@@ -157,6 +186,8 @@ class Challenge:
             document["slack_bits"] = self.slack_bits
         if self.max_age_seconds is not None:
             document["max_age_seconds"] = self.max_age_seconds
+        if self.margin is not None:
+            document["requirement"] = self.margin.value
         return document
 
     def to_bytes(self) -> bytes:
@@ -182,10 +213,10 @@ class Challenge:
 
 
 _MODELS_KEPT: Final = 16
-_models: dict[bytes, RiskModel] = {}
+_models: dict[bytes, AnyModel] = {}
 
 
-def _embedded(document: Json, where: str) -> RiskModel:
+def _embedded(document: Json, where: str) -> AnyModel:
     """The model of a challenge, kept: verifiers ask under the same one again and again, and reading it takes longer than the rest.
 
     It is found by the digest of its bytes, not by comparing trees: to Python, the documents 0 and false are equal.
@@ -194,7 +225,14 @@ def _embedded(document: Json, where: str) -> RiskModel:
     kept = _models.get(name)
     if kept is not None:
         return kept
-    model = RiskModel.from_document(document, f"{where}.model.document")
+    at = f"{where}.model.document"
+    model: AnyModel
+    if isinstance(document, dict) and document.get("schema") == SCHEMA_2:
+        model = MarginModel.from_document(document, at)
+        if model.digest != name:
+            raise ProofError("the document is not expanded", where=at, expected="the members that its digest is made of")
+    else:
+        model = RiskModel.from_document(document, at)
     if model.digest == name:
         for oldest in list(_models)[: 1 - _MODELS_KEPT]:
             _models.pop(oldest, None)
@@ -218,12 +256,14 @@ def _parse(node: Json, where: str) -> Challenge:
             "max_skew_seconds",
             "exclusive",
         ),
-        ("numeraire", "slack_bits", "max_age_seconds"),
+        ("numeraire", "slack_bits", "max_age_seconds", "requirement"),
     )
     if m["schema"] != SCHEMA:
         raise EncodingError("not a challenge of this version", where=f"{where}.schema", expected=SCHEMA)
     if m["statement"] not in tuple(StatementKind):
         raise EncodingError("unknown statement", where=f"{where}.statement", expected=", ".join(StatementKind))
+    if "requirement" in m and m["requirement"] not in tuple(Margin):
+        raise EncodingError("unknown requirement", where=f"{where}.requirement", expected=", ".join(Margin))
     if not isinstance(m["exclusive"], bool):
         raise EncodingError("not true or false", where=f"{where}.exclusive", expected="true or false")
     model = encoding.members(m["model"], f"{where}.model", ("name", "digest"), ("document",))
@@ -248,6 +288,7 @@ def _parse(node: Json, where: str) -> Challenge:
             else None,
             encoding.integer(m["slack_bits"], f"{where}.slack_bits") if "slack_bits" in m else None,
             encoding.integer(m["max_age_seconds"], f"{where}.max_age_seconds") if "max_age_seconds" in m else None,
+            Margin(m["requirement"]) if "requirement" in m else None,
         )
     except ProofError as error:
         raise ProofError(error.what, where=f"{where}.{error.where}", expected=error.expected) from None

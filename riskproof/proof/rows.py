@@ -31,12 +31,12 @@ class AttestedMarket:
 
     Attributes:
         market: registry and snapshot.
-        array: their risk array under the challenge's model.
+        array: their risk array under the challenge's model; None for a model of version 2, which has none.
         live: numbers of the columns that are committed, ascending.
     """
 
     market: Market = field(repr=False)
-    array: RiskArray = field(repr=False)
+    array: RiskArray | None = field(repr=False)
     live: tuple[int, ...]
 
 
@@ -103,14 +103,8 @@ def check_size(rows: int, columns: int, n: int) -> None:
         )
 
 
-def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[AttestedMarket]) -> Compiled:
-    """The rows of a statement over attested markets, in the order of the attestations.
-
-    Raises:
-        ProofError: registries with different column sizes or numeraires; too many rows or coefficients; a coefficient that does
-            not fit 64 bits.
-        ModelError: `solvency` under a model that does not say what collateral is worth.
-    """
+def check_markets(attested: Sequence[AttestedMarket]) -> int:
+    """n of all the registries (ProofError if their column sizes or numeraires differ)."""
     first = attested[0].market.registry
     n = first.column_size
     for j, other in enumerate(attested):
@@ -121,9 +115,22 @@ def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[Attes
         ):
             if one != two:
                 raise ProofError(f"{what} {two}", where=f"attestations[{j}]", expected=f"{one}, as in the first one")
+    return n
+
+
+def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[AttestedMarket]) -> Compiled:
+    """The rows of a statement over attested markets, in the order of the attestations.
+
+    Raises:
+        ProofError: registries with different column sizes or numeraires; too many rows or coefficients; a coefficient that does
+            not fit 64 bits.
+        ModelError: `solvency` under a model that does not say what collateral is worth.
+    """
+    n = check_markets(attested)
+    arrays = [_array(a) for a in attested]
     exponent = rows_exponent(a.market.registry for a in attested)
     held = [
-        [(i, amount) for i, amount in haircuts(a.market, model, a.array) if i // n in a.live]
+        [(i, amount) for i, amount in haircuts(a.market, model, _array(a)) if i // n in a.live]
         for a in (attested if kind is StatementKind.SOLVENCY else ())
     ]
     charges = sum(len(h) for h in held)
@@ -136,9 +143,9 @@ def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[Attes
     names, scales = [f"scenario {s.id}" for s in model.scenarios], list[int]()
     pins, places = list[int](), list[tuple[int, int]]()
     at = 0
-    for j, a in enumerate(attested):
-        scale = 10 ** (exponent - a.array.pnl_exponent)
-        entries = a.array.rows if kind is StatementKind.LOSS else _marked(a.array, a.market)
+    for j, (a, array) in enumerate(zip(attested, arrays, strict=True)):
+        scale = 10 ** (exponent - array.pnl_exponent)
+        entries = array.rows if kind is StatementKind.LOSS else _marked(array, a.market)
         start = {number: at + k * n for k, number in enumerate(a.live)}
         for number, begin in start.items():
             block = entries[number * n : (number + 1) * n]
@@ -155,6 +162,12 @@ def compile_rows(kind: StatementKind, model: RiskModel, attested: Sequence[Attes
         at += len(a.live) * n
     coefficients = Coefficients(n, positions, tuple(scales), auxiliary)
     return Compiled(coefficients, exponent, scenarios, tuple(pins), tuple(names), tuple(places))
+
+
+def _array(attested: AttestedMarket) -> RiskArray:
+    if attested.array is None:
+        raise AssertionError("statements over scenarios have risk arrays")
+    return attested.array
 
 
 def _marked(array: RiskArray, market: Market) -> Int64:

@@ -78,12 +78,13 @@ class StandardOption:
     ) -> tuple[Fraction, Fraction]:
         def compute() -> tuple[Fraction, Fraction]:
             spot = book.market.index(holdings[0].listing.underlying).price
-            isolated = sum((self._isolated(h, spot, values, margin) for h in holdings if h.quantity < 0), _ZERO)
+            isolated = sum((self.isolated(h, spot, values, margin) for h in holdings if h.quantity < 0), _ZERO)
             return isolated, self._bounded(book, holdings, margin)
 
         return values.of_group((id(self), margin), holdings, compute)
 
-    def _isolated(self, h: Holding, spot: Fraction, values: UnitValues, margin: str) -> Fraction:
+    def isolated(self, h: Holding, spot: Fraction, values: UnitValues, margin: str) -> Fraction:
+        """Equity of a short position alone, at most zero; in proportion to its size."""
         strike, call = terms(h.listing)
         value, size = values.options((h,), BASE), h.coins
         share = max(self.spot_minimum, self.spot_maximum - max(_ZERO, strike - spot if call else spot - strike) / spot)

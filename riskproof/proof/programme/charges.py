@@ -1,0 +1,168 @@
+"""Charges of models of version 2 as convex functions of the lots: `riskproof.risk.margining.charges`, with unknown positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from riskproof.errors import ProofError
+from riskproof.market.registry import Payoff
+from riskproof.proof.programme.convex import Affine, magnitude, maximum, total
+from riskproof.risk.margining.book import Exposure, Holding
+from riskproof.risk.margining.charges import Charge
+from riskproof.risk.margining.charges.basis import Basis
+from riskproof.risk.margining.charges.context import INITIAL, rate_of
+from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
+from riskproof.risk.margining.charges.standard import StandardOption
+from riskproof.risk.margining.grid import BASE, State
+from riskproof.risk.margining.market import terms
+from riskproof.units import INT64_MAX, SECONDS_PER_YEAR
+
+if TYPE_CHECKING:
+    from riskproof.proof.programme.version2 import Listed
+
+_ZERO = Affine()
+_RATE_DECIMALS = 18
+
+
+@dataclass(frozen=True)
+class Charges:
+    """Charges of one netting set of one attestation, for initial or maintenance margin."""
+
+    listed: Listed
+    margin: str
+    note: Callable[[str], None]
+
+    def amount(self, name: str, charge: Charge) -> Affine:
+        """A charge by its kind (ProofError for one that has no rows)."""
+        if isinstance(charge, Notional):
+            return self._exposures(name, charge.exposure, lambda _: rate_of(charge.rates, self.margin))
+        if isinstance(charge, Haircut):
+            return self._haircut()
+        if isinstance(charge, Confidence):
+            return self._confidence(name, charge)
+        if isinstance(charge, Depeg):
+            gap = max(Fraction(0), charge.threshold - self.listed.part.market.settlement_price)
+            rate = gap * rate_of(charge.rates, self.margin)
+            return total(self._exposures(name, kind, lambda _: rate) for kind in charge.exposures)
+        if isinstance(charge, Basis):
+            return self._basis(name, charge)
+        if isinstance(charge, StandardOption):
+            return self._standard(name, charge)
+        raise ProofError(
+            f"charge {name} has no rows", where="model.charges", expected="notional, haircut, confidence, depeg, basis, standard_option"
+        )
+
+    # ---- exposures ---------------------------------------------------------------------------------------------------
+
+    def _exposures(self, name: str, kind: str, rate: Callable[[Exposure], Fraction]) -> Affine:
+        """Sum of rate times exposure."""
+        return total(
+            amount for e in self._listed(kind) if (r := rate(e)) for amount in self._exposure(name, kind, e.holdings, r)
+        )
+
+    def _listed(self, kind: str) -> Iterator[Exposure]:
+        """Exposures of everything listed; their amounts mean nothing."""
+        yield from self.listed.book.exposures(kind)
+
+    def _exposure(self, name: str, kind: str, holdings: Sequence[Holding], rate: Fraction) -> Iterator[Affine]:
+        x, market = self.listed, self.listed.part.market
+        base = kind.removesuffix("_mark")
+        if base in ("perpetual", "future"):
+            for h in holdings:
+                price = market.mark(h.listing) if kind != base else market.index(h.listing.underlying).price
+                price = Fraction(1) if h.listing.payoff is Payoff.INVERSE else price
+                yield self._size(f"{name} on {h.listing.name} of {x.label}", (h,), rate * price, gross=True)
+        elif base == "option_naked_short":
+            strikes: dict[Fraction, list[Holding]] = {}
+            for h in holdings:
+                strikes.setdefault(terms(h.listing)[0], []).append(h)
+            for at_strike in strikes.values():
+                first = at_strike[0].listing
+                price = market.index(first.underlying).price
+                what = f"{name} at the strike of {first.name} of {x.label}"
+                yield self._size(what, at_strike, rate * price, gross=False)
+        elif base in ("option", "option_short"):
+            for h in holdings:
+                price = market.index(h.listing.underlying).price
+                yield self._size(f"{name} on {h.listing.name} of {x.label}", (h,), rate * price, gross=base == "option")
+        else:
+            for h in holdings:
+                value = x.book.value(h) if kind == "collateral" else h.coins * market.index(h.listing.underlying).price
+                yield x.lots(h, rate * value)
+
+    def _size(self, name: str, holdings: Sequence[Holding], rate: Fraction, *, gross: bool) -> Affine:
+        """rate |coins|, or rate times what is short of them together; the charge for a lot is rounded up where it must be."""
+        x = self.listed
+        net = x.sum(holdings, lambda h: h.listing.unit)
+        largest = max(net.positions.values())
+        unit = {i: c / largest for i, c in net.positions.items()}
+        charge = _fitting(rate * largest)
+        if any(c.denominator != 1 and (charge * c) != _fitting(charge * c) for c in unit.values()):
+            raise ProofError(
+                "units of a strike's options that do not divide each other", where=name, expected="one unit for a strike"
+            )
+        amount = Affine(positions={i: c * charge for i, c in unit.items()})
+        return magnitude(name, amount) if gross else maximum(name, [_ZERO, -amount])
+
+    # ---- the kinds ---------------------------------------------------------------------------------------------------
+
+    def _haircut(self) -> Affine:
+        x = self.listed
+
+        def rate(h: Holding) -> Fraction:
+            asset = x.book.asset(h.listing.underlying)
+            return x.book.value(h) * (asset.initial if self.margin == INITIAL else asset.maintenance)
+
+        return x.sum(x.book.spot, rate)
+
+    def _confidence(self, name: str, charge: Confidence) -> Affine:
+        rate = rate_of(charge.rates, self.margin)
+
+        def share(e: Exposure) -> Fraction:
+            least = self.listed.book.confidence(e, charge.feeds, charge.missing)
+            if least >= charge.threshold:
+                return Fraction(0)
+            self.note(f"charge {name}: the least confidence among all that is listed counts, held or not")
+            return rate * (1 - least)
+
+        return self._exposures(name, charge.exposure, share) if rate else _ZERO
+
+    def _basis(self, name: str, charge: Basis) -> Affine:
+        x = self.listed
+        parts = []
+        for (underlying, expiry), holdings in x.book.options.items():
+            seconds = x.part.market.forward(holdings[0].listing).seconds
+            now = x.options(holdings, BASE)
+            lost = [now - x.options(holdings, State(move)) for move in (charge.up, charge.down)]
+            worst = maximum(f"{name} of {underlying} {expiry} of {x.label}", [_ZERO, *lost])
+            parts.append(worst.times(charge.add + charge.per_year * Fraction(max(seconds, 0), SECONDS_PER_YEAR)))
+        return total(parts)
+
+    def _standard(self, name: str, charge: StandardOption) -> Affine:
+        """Isolated margin: what `standard_option` asks at most."""
+        x = self.listed
+        parts = []
+        for holdings in x.book.options.values():
+            for h in holdings:
+                spot = x.part.market.index(h.listing.underlying).price
+                short = Holding(h.place, h.listing, Fraction(-1))
+                lost = -charge.isolated(short, spot, x.values, self.margin)
+                if lost > 0:
+                    amount = x.lots(h, _fitting(lost * x.part.lot) / x.part.lot)
+                    parts.append(maximum(f"{name} on {h.listing.name} of {x.label}", [_ZERO, -amount]))
+        if parts:
+            self.note(f"charge {name}: the better of isolated margin and largest loss is not convex: isolated margin counts")
+        return total(parts)
+
+
+def _fitting(rate: Fraction) -> Fraction:
+    """A charge for a lot, rounded up to at most 18 decimals and 63 bits; unchanged where that is exact."""
+    for decimals in range(_RATE_DECIMALS, -1, -1):
+        scaled = rate * 10**decimals
+        whole = -((-scaled.numerator) // scaled.denominator)
+        if whole <= INT64_MAX:
+            return Fraction(whole, 10**decimals)
+    raise ProofError("a charge that does not fit 64 bits", where="model.charges", expected="a smaller unit or rate")

@@ -1,0 +1,322 @@
+"""The requirement of a model of version 2 as a convex function of the lots: `riskproof.risk.margining`, with unknown positions.
+
+Netting sets of several attestations are added up scenario by scenario; expiries, strikes and exposures of different attestations
+stay apart, which can only ask for more than if they were one. What depends on which instruments are held, not on how much (the
+confidence of feeds), is taken over all that are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from riskproof.errors import PortfolioError, ProofError
+from riskproof.market.registry import Kind
+from riskproof.proof.programme.charges import Charges
+from riskproof.proof.programme.convex import Affine, Discounted, Maximum, Rounded, magnitude, maximum, total, weighted
+from riskproof.risk.margining.aggregate import Expression
+from riskproof.risk.margining.book import Holding, NettingSet
+from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
+from riskproof.risk.margining.document import UNDERLYING, MarginModel
+from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
+from riskproof.risk.margining.market import MarginMarket
+from riskproof.risk.margining.values import UnitValues
+
+_ZERO, _ONE = Affine(), Fraction(1)
+FACTOR_DECIMALS: Final = 18
+ACCOUNT: Final = "account"
+
+
+@dataclass(frozen=True)
+class MarketPart:
+    """One attestation's part of the statement.
+
+    Attributes:
+        market: exact numbers; its listings are the registry's instruments.
+        lot: units in a lot, 10^-e.
+        places: place among all lots of each instrument that counts: live, quoted and not expired.
+    """
+
+    market: MarginMarket
+    lot: Fraction
+    places: dict[int, int]
+
+
+@dataclass
+class Listed:
+    """One netting set of one attestation: everything that could be held.
+
+    Attributes:
+        book: as the engine arranges it, with one lot of everything.
+        label: for names.
+    """
+
+    part: MarketPart
+    book: NettingSet
+    values: UnitValues
+    label: str
+
+    def lots(self, h: Holding, coefficient: Fraction) -> Affine:
+        """coefficient times the quantity of a holding."""
+        c = coefficient * self.part.lot
+        return Affine(positions={self.part.places[h.place]: c}) if c else _ZERO
+
+    def sum(self, holdings: Iterable[Holding], coefficient: Callable[[Holding], Fraction]) -> Affine:
+        return total(self.lots(h, coefficient(h)) for h in holdings)
+
+    def options(self, holdings: Sequence[Holding], state: State) -> Affine:
+        """Value of an expiry's options in a state."""
+        one = 10**self.part.market.money_exponent
+        return self.sum(holdings, lambda h: Fraction(self.values.option(h.place, state), one))
+
+
+@dataclass
+class Requirement:
+    """A compiled aggregate.
+
+    Attributes:
+        initial, maintenance, equity: expressions of the lots, not yet convex.
+        held: places whose lots the statement shows not to be negative, with names.
+        notes: where the listed instruments made a charge larger than those held might.
+    """
+
+    initial: Affine
+    maintenance: Affine
+    equity: Affine
+    held: dict[int, str]
+    notes: tuple[str, ...]
+
+
+def requirement(model: MarginModel, parts: Sequence[MarketPart]) -> Requirement:
+    """Margin of what the parts hold together.
+
+    Raises:
+        ProofError: the markets' settlement prices differ; they list more underlyings than the model nets; a product of two
+            numbers that depend on the positions; a discount that is not concave.
+        SnapshotError: a market lacks what the model needs of it.
+    """
+    return _Compiler(model, parts).run()
+
+
+@dataclass
+class _Compiler:
+    model: MarginModel
+    parts: Sequence[MarketPart]
+    notes: list[str] = field(default_factory=list)
+    held: dict[int, str] = field(default_factory=dict)
+
+    def run(self) -> Requirement:
+        prices = {p.market.settlement_price for p in self.parts}
+        if len(prices) != 1:
+            raise ProofError(
+                "the snapshots' settlement prices differ", where="attestations", expected="one price of the settlement currency"
+            )
+        self.price = prices.pop()
+        self._check_underlyings()
+        self.sets: dict[str, list[Listed]] = {}
+        cash = _ZERO
+        for j, part in enumerate(self.parts):
+            cash += self._arrange(j, part)
+        self.cash = cash
+        self.numbers = {name: self._numbers(name, listed) for name, listed in self.sets.items()}
+        charges = {
+            margin: {name: self._charges(listed, margin) for name, listed in self.sets.items()}
+            for margin in (INITIAL, MAINTENANCE)
+        }
+        roots: dict[str, Affine] = {}
+        for margin in (INITIAL, MAINTENANCE):
+            terms = self._terms(charges[margin])
+            roots[margin], roots["equity"] = terms[margin], terms["equity"]
+        return Requirement(roots[INITIAL], roots[MAINTENANCE], roots["equity"], self.held, tuple(self.notes))
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _check_underlyings(self) -> None:
+        listed = {
+            x.underlying
+            for p in self.parts
+            for i, x in enumerate(p.market.listings)
+            if i in p.places and x.kind is not Kind.SPOT
+        }
+        self.underlying = next(iter(listed)) if len(listed) == 1 else None
+        most = self.model.limits.underlyings
+        if len(listed) > most:
+            raise ProofError(
+                f"the markets list {len(listed)} underlyings, {self.model.name} takes accounts of {most}: a proof does not show "
+                "which are held",
+                where="model.limits.underlyings",
+                expected=f"registries with derivatives of at most {most}",
+            )
+
+    def _arrange(self, j: int, part: MarketPart) -> Affine:
+        """Sort a part's instruments into netting sets; its cash."""
+        market, cash = part.market, _ZERO
+        groups: dict[str, list[Holding]] = {}
+        for i, place in part.places.items():
+            listing = market.listings[i]
+            h = Holding(i, listing, _ONE)
+            if market.is_cash(listing):
+                cash += Affine(positions={place: listing.unit * part.lot})
+                continue
+            key = listing.underlying if self.model.sets == UNDERLYING else ACCOUNT
+            if listing.kind is Kind.SPOT:
+                self.held[place] = f"{listing.name} of attestation {j} is not owed"
+                if not self._taken(listing.underlying, key):
+                    self.note(f"{listing.underlying} is no collateral of the model: it counts as nothing")
+                    continue
+            groups.setdefault(key, []).append(h)
+        for key, held in groups.items():
+            options: dict[tuple[str, int], list[Holding]] = {}
+            for h in held:
+                if h.listing.kind is Kind.OPTION and h.listing.expiry is not None:
+                    options.setdefault((h.listing.underlying, h.listing.expiry), []).append(h)
+            book = NettingSet(
+                key,
+                key if self.model.sets == UNDERLYING else self.underlying,
+                market,
+                self.model.collateral,
+                {k: tuple(options[k]) for k in sorted(options)},
+                tuple(h for h in held if h.listing.kind in (Kind.PERPETUAL, Kind.FUTURE)),
+                tuple(h for h in held if h.listing.kind is Kind.SPOT),
+                Fraction(0),
+            )
+            self.sets.setdefault(key, []).append(Listed(part, book, UnitValues(self.model, market), f"attestation {j}"))
+        return cash
+
+    def _taken(self, asset: str, key: str) -> bool:
+        if self.model.collateral is None:
+            return False
+        try:
+            self.model.collateral.asset(asset, key if self.model.sets == UNDERLYING else self.underlying)
+        except PortfolioError:
+            return False
+        return True
+
+    # ---- losses and values -------------------------------------------------------------------------------------------
+
+    def _numbers(self, name: str, listed: list[Listed]) -> dict[str, Affine]:
+        """loss.<group> and value.<kind> of a netting set."""
+        numbers = {
+            f"loss.{group}": maximum(
+                f"loss.{group} of {name}", [self._loss(listed, self.model.scenarios[s]) for s in places]
+            )
+            for group, places in self.model.groups.items()
+        }
+        numbers["value.options"] = total(x.options(h, BASE) for x in listed for h in x.book.options.values())
+        numbers["value.spot"] = total(x.sum(x.book.spot, x.book.value) for x in listed)
+        numbers["value.receivables"] = _ZERO
+        return numbers
+
+    def _loss(self, listed: list[Listed], scenario: Scenario) -> Affine:
+        """-L[s] of a netting set."""
+        parts = []
+        for x in listed:
+            one = 10**x.part.market.money_exponent
+            parts.append(x.sum(x.book.moving, lambda h, x=x, one=one: Fraction(-x.values.move(h.place, scenario.price), one)))
+            for (underlying, expiry), holdings in x.book.options.items():
+                where = f"{underlying} {expiry} of {x.label} in {scenario.id}"
+                parts.append(self._expiry_loss(x, holdings, scenario, where))
+        loss = total(parts)
+        if scenario.weight == 1 or loss.is_constant:
+            return loss.times(scenario.weight)
+        return weighted(Maximum(f"loss in {scenario.id}", (loss,)), scenario.weight)
+
+    def _expiry_loss(self, x: Listed, holdings: Sequence[Holding], scenario: Scenario, where: str) -> Affine:
+        """-E of an expiry, or |E| if the scenario is adverse."""
+        long, short = x.values.static_factors(holdings[0].place)
+        shocked, now = x.options(holdings, scenario.state), x.options(holdings, BASE)
+        if long == short == 1 or shocked.is_constant:
+            lost = now - shocked
+            return magnitude(f"|change| of {where}", lost) if scenario.expiry_pnl == ADVERSE else lost
+        long, short = _rounded(long, -1), _rounded(short, 1)
+        if long > short:
+            raise ProofError(
+                "the static discount counts a long value more than a short one: not concave",
+                where="model.pricing.static_discount",
+                expected="a long factor of at most the short one",
+            )
+        lost = weighted(Discounted(where, shocked, long, short)) + now
+        if scenario.expiry_pnl != ADVERSE:
+            return lost
+        factor = min(max(long, _ONE), short)
+        self.note("a gain in an adverse scenario counts at a discount of one for both signs")
+        return maximum(f"|change| of {where}", [lost, shocked.times(factor) - now])
+
+    # ---- charges -----------------------------------------------------------------------------------------------------
+
+    def _charges(self, listed: list[Listed], margin: str) -> dict[str, Affine]:
+        made = [Charges(x, margin, self.note) for x in listed]
+        return {
+            f"charge.{name}": total(c.amount(name, charge) for c in made) for name, charge in self.model.charges
+        }
+
+    # ---- aggregate ---------------------------------------------------------------------------------------------------
+
+    def _terms(self, charges: dict[str, dict[str, Affine]]) -> dict[str, Affine]:
+        """The account's terms under the charges of one margin."""
+        feed = Affine(self.price)
+        sets: dict[str, dict[str, Affine]] = {}
+        for name in self.sets:
+            known = {**self.numbers[name], **charges[name], "feed.settlement_price": feed}
+            for term, x in self.model.aggregate.set_terms:
+                known[term] = self._expression(x, known.__getitem__, f"{term} of {name}")
+            sets[name] = known
+        own: dict[str, Affine] = {}
+
+        def lookup(name: str) -> Affine:
+            if name in own:
+                return own[name]
+            if name == "feed.settlement_price":
+                return feed
+            if name == "value.cash":
+                return self.cash
+            if name == "value.total":
+                kinds = ("value.options", "value.spot")
+                return total([self.cash, *(known[kind] for known in sets.values() for kind in kinds)])
+            return total(known[name] for known in sets.values())
+
+        for term, x in self.model.aggregate.account_terms:
+            own[term] = self._expression(x, lookup, term)
+        return own
+
+    def _expression(self, x: Expression, lookup: Callable[[str], Affine], name: str) -> Affine:
+        if x.op == "number":
+            return Affine(x.number)
+        if x.op == "name":
+            return lookup(x.name)
+        arguments = [self._expression(a, lookup, name) for a in x.arguments]
+        if all(a.is_constant for a in arguments):
+            texts = tuple(Expression("number", number=a.constant) for a in arguments)
+            constants = Expression(x.op, arguments=texts, decimals=x.decimals, mode=x.mode)
+            return Affine(constants.evaluate(lambda _: Fraction(0)))
+        if x.op == "sum":
+            return total(arguments)
+        if x.op == "mul":
+            factor, others = _ONE, [a for a in arguments if not a.is_constant]
+            for a in arguments:
+                factor *= a.constant if a.is_constant else _ONE
+            if len(others) != 1:
+                raise ProofError(
+                    "a product of numbers that depend on the positions",
+                    where=f"model.aggregate.{name}",
+                    expected="one such number, and factors that the model or the snapshot fixes",
+                )
+            return others[0].times(factor)
+        if x.op == "round":
+            step = Fraction(1, 10**x.decimals)
+            above, below = {"up": (step, 0 * step), "down": (0 * step, step), "half_even": (step / 2, step / 2)}[x.mode]
+            return weighted(Rounded(name, arguments[0], above, below))
+        if x.op == "max":
+            return maximum(name, arguments, credit=True)
+        return -maximum(name, [-a for a in arguments], credit=True)
+
+
+def _rounded(factor: Fraction, direction: int) -> Fraction:
+    """A factor to 18 decimals: down for a gain (direction -1), up for a loss."""
+    one: int = 10**FACTOR_DECIMALS
+    scaled = factor * one
+    return Fraction(scaled.__floor__() if direction < 0 else scaled.__ceil__(), one)
