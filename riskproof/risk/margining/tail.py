@@ -120,7 +120,7 @@ def parse(node: Json, where: str = "tail") -> Tail:
         one = _set(item, at)
         if one.id in [s.id for s in sets]:
             raise ModelError(f"{one.id} is listed twice", where=f"{at}.id", expected="each id once")
-        moves, parts = _count(one.method, at)
+        moves, parts = _count(one.method)
         count += moves * parts
         if count > MAX_SCENARIOS:
             raise ModelError(f"{count} joint moves up to here", where=at, expected=f"at most {MAX_SCENARIOS} in all")
@@ -152,22 +152,14 @@ def _set(node: Json, where: str) -> TailSet:
     return TailSet(identifier(id_, f"{where}.id"), kind, tail, method)
 
 
-def _count(method: Method, where: str) -> tuple[int, int]:
-    """Joint moves that a set makes, and how many times over; it is the same whatever the history says."""
+def _count(method: Method) -> tuple[int, int]:
+    """Joint moves that a set makes, and how many times over: they do not depend on what the history says."""
     if isinstance(method, MonteCarlo):
         return method.paths, 1 if method.interval is None else method.interval.points
     if isinstance(method, CommonFactor):
         return len(method.moves(())[0]), 1
     days = (method.last - method.first).days
-    if not isinstance(method, Historical):
-        return days - method.seed_days, 1
-    if method.horizon_days > days:
-        raise ModelError(
-            f"{method.horizon_days} days in a window of {days + 1}",
-            where=f"{where}.horizon_days",
-            expected=f"at most {days}",
-        )
-    return days + 1 - method.horizon_days, 1
+    return (days + 1 - method.horizon_days if isinstance(method, Historical) else days - method.seed_days), 1
 
 
 def _check_tail(one: TailSet, count: int, where: str) -> None:
