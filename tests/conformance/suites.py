@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from tests.conformance import derive_auctions, derive_pm1, derive_pm2, derive_srm
+from tests.conformance import deribit, derive_auctions, derive_pm1, derive_pm2, derive_srm, okx, paradex, span
 from tests.conformance.cases import Case
 
 
@@ -15,4 +15,4 @@ class Suite(Protocol):
     def run(self, document: Any) -> Iterator[Case]: ...
 
 
-SUITES: list[Suite] = [derive_pm2, derive_pm1, derive_srm, derive_auctions]
+SUITES: list[Suite] = [derive_pm2, derive_pm1, derive_srm, derive_auctions, deribit, okx, span, paradex]

@@ -105,6 +105,10 @@ class MarginModel:
             groups.setdefault(scenario.group, []).append(i)
         return {name: tuple(places) for name, places in groups.items()}
 
+    def across(self, pnl: Fraction) -> Fraction:
+        """What a netting set's P&L counts where it meets those of other sets."""
+        return pnl if pnl < 0 else self.gain_factor * pnl
+
     def to_document(self) -> dict[str, Json]:
         grid_block: dict[str, Json] = {"scenarios": [s.to_document() for s in self.scenarios]}
         if self.scan_ranges is not None:

@@ -230,8 +230,7 @@ def _account_charges(model: MarginModel, sets: list[ComputedSet]) -> dict[str, d
 
 def _joint(model: MarginModel, sets: list[ComputedSet], group: str) -> Fraction:
     def counted(place: int) -> Fraction:
-        pnl = (x.counted[place] for x in sets)
-        return sum((x if x < 0 else model.gain_factor * x for x in pnl), _ZERO)
+        return sum((model.across(x.counted[place]) for x in sets), _ZERO)
 
     return -min(counted(place) for place in model.groups[group])
 
