@@ -52,7 +52,7 @@ def _checks(case: Any, moves: list[Fraction]) -> list[Check]:
     index = number(case["index_price"][pair])
     undamped = MarginModel.from_document(model_document(p, of_pair, coin, moves, index, expected, False))
     model = MarginModel.from_document(model_document(p, of_pair, coin, moves, index, expected, True))
-    market, quantities = _market(case, coin, index)
+    market, quantities = market_and_quantities(case, coin, index)
 
     def vector(m: MarginModel, names: list[str]) -> list[Fraction]:
         report = evaluate_model(m, market, Account.build(market, {n: quantities[n] for n in names}))
@@ -185,7 +185,8 @@ def model_document(
     )
 
 
-def _market(case: Any, coin: str, index: Fraction) -> tuple[MarginMarket, dict[str, Fraction]]:
+def market_and_quantities(case: Any, coin: str, index: Fraction) -> tuple[MarginMarket, dict[str, Fraction]]:
+    """A market in coins at today's index, and contracts of notional 1 by name."""
     listings, quantities = [], {}
     forwards: dict[tuple[str, int], Forward] = {}
     for name, coins in case["portfolio"].items():

@@ -64,13 +64,21 @@ def run(file: Any) -> Iterator[Case]:
         if name == "scenario_table" or not isinstance(section, dict):
             continue
         if {"params", "cases"} <= section.keys():
-            yield from _commodity(name, section, rows)
+            yield from _guarded(name, _commodity(name, section, rows))
         elif {"scan_range_usd", "expected_requirement"} <= section.keys():
-            yield from _example(name, section, rows)
+            yield from _guarded(name, _example(name, section, rows))
         else:
             for lot, terms in section.items():
                 if isinstance(terms, dict) and {"scan_risk_per_unit", "lot"} <= terms.keys():
                     yield _case(f"{name} {lot}", partial(_lot, terms, rows))
+
+
+def _guarded(name: str, cases: Iterator[Case]) -> Iterator[Case]:
+    """The cases of a section; one that fails if the section cannot be read."""
+    try:
+        yield from cases
+    except (RiskproofError, KeyError, ValueError, TypeError, StopIteration) as error:
+        yield Case(name, error=f"{type(error).__name__}: {error}")
 
 
 def _case(name: str, checks: Callable[[], list[Check]]) -> Case:
