@@ -32,6 +32,8 @@ COMMANDS: Final = {
     "market": ("riskproof.cli.market", "market", "Make, import and check market files."),
     "price": ("riskproof.cli.risk", "price", "Value and Greeks of one unit of every instrument."),
     "array": ("riskproof.cli.risk", "array", "Risk array, worst scenario and margin of a book."),
+    "tail": ("riskproof.cli.tail", "tail", "Value at risk and expected shortfall of a book."),
+    "history": ("riskproof.cli.tail", "history", "Make histories of prices and volatilities."),
     "keys": ("riskproof.cli.keys", "keys", "Make signing keys, print public keys."),
     "attest": ("riskproof.cli.attest", "attest", "Sign an attestation of a book's net risk exposure."),
     "verify": ("riskproof.cli.verify", "verify", "Verify an attestation or a disclosure."),

@@ -24,6 +24,7 @@ from riskproof.risk.margining import (
     MarginModel,
     MarginReport,
     evaluate_model,
+    load_model,
     margin,
 )
 from riskproof.risk.margining.incremental import AccountMargin
@@ -31,11 +32,13 @@ from riskproof.risk.tail.correlation import Correlation
 from riskproof.risk.tail.estimators import shrunk_covariance
 from riskproof.risk.tail.evaluate import evaluate_tail
 from riskproof.risk.tail.history import Factor, History
+from riskproof.risk.tail.history_csv import import_surface
+from riskproof.risk.tail.methods import MonteCarlo
 from riskproof.risk.tail.model import TailModel
 from riskproof.risk.tail.moves import plain_moves
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tail"))
-from tail_support import FACTORS, float_pnl, float_shortfall, made_history, some_book, tail_market
+from tail_support import FACTORS, SHARED, float_pnl, float_shortfall, made_history, some_book, tail_market
 
 DAY = 86_400
 BTC, ETH, VOL = Factor("BTC"), Factor("ETH"), Factor("BTC", 30)
@@ -453,3 +456,46 @@ def test_an_aggregate_names_sets_that_there_are() -> None:
         aggregate[level]["more"] = name
         with pytest.raises(ModelError, match=rf"model\.aggregate\.{level}\.more: no number '{name}'"):
             model(PLAIN, aggregate=aggregate)
+
+
+def test_the_shipped_model_has_the_estimated_correlations() -> None:
+    file = SHARED / "deribit_surface_history.csv"
+    if not file.exists():
+        pytest.skip(f"no market data at {file}")
+    history = import_surface(file.read_bytes(), file.name, ("BTC", "ETH"), (7, 30, 90))
+    tail = load_model("joint-es").tail
+    assert tail is not None
+    method = tail.sets[0].method
+    assert isinstance(method, MonteCarlo)
+    assert method.correlation == shrunk_covariance(history).to_correlation(
+        method.correlation.name, method.correlation.description
+    )
+
+
+def test_the_shipped_model_agrees_with_the_kernel() -> None:
+    """Both of its sets on eighteen positions: the tail model of the same sets, revalued by the integer kernel."""
+    market, shipped = tail_market(), load_model("joint-es").to_document()
+    whole = some_book(market, 20, 5)
+    book = type(whole).build(
+        (i, q) for i, q in whole.positions if market.registry.instruments[i].kind is not Kind.SPOT or q > 0
+    )
+    report = margin(load_model("joint-es"), market, book)
+    one = 10 ** (market.registry.money_exponent + market.registry.quantity_exponent)
+    for tail, node in zip(report.tails, shipped["tail"]["sets"], strict=True):
+        same = TailModel.from_document(
+            {
+                "schema": "riskproof/tail-model/v1",
+                "name": "same",
+                "description": "the same moves",
+                "measure": node["measure"],
+                "sets": [{k: v for k, v in node.items() if k != "measure"}],
+                "unshocked": [],
+                "constant_volatility": [],
+                "time_shift_seconds": 0,
+            }
+        )
+        risk = evaluate_tail(market, same, book)
+        assert float(tail.amount) == pytest.approx(float(risk.sets[0].amount / one), rel=1e-7)
+        assert tail.worst == risk.sets[0].scenario_ids[int(np.argmin(risk.sets[0].pnl))]
+    assert report.maintenance == max(t.amount for t in report.tails)
+    assert report.initial == report.maintenance * Fraction("1.25")

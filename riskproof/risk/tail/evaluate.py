@@ -31,7 +31,8 @@ class SetRisk:
         id: the set's.
         scenario_ids: what each move is.
         pnl: exact, in 10^-(m+e), without liquidity horizons.
-        value_at_risk: a loss, or None for the worst loss; over an interval of correlations, at the worst of them.
+        value_at_risk, expected_shortfall: losses, None for the worst loss; over an interval of correlations, at the worst of
+            them; without liquidity horizons.
         amount: the measure as a loss in 10^-(m+e), exact; with liquidity horizons rounded up; the worst over an interval.
     """
 
@@ -39,6 +40,7 @@ class SetRisk:
     scenario_ids: tuple[str, ...]
     pnl: tuple[int, ...]
     value_at_risk: int | None
+    expected_shortfall: Fraction | None
     amount: Fraction
 
     def __repr__(self) -> str:
@@ -130,7 +132,7 @@ def model_array(
 def _set_risk(
     model: TailModel, id_: str, parts: Sequence[Moves], weights: list[int], pnl_of: Callable[[Moves], list[int]]
 ) -> SetRisk:
-    found: list[tuple[Fraction, int | None]] = []
+    found: list[tuple[Fraction, int | None, Fraction | None]] = []
     ids: list[str] = []
     every: list[int] = []
     for moves in parts:
@@ -138,11 +140,15 @@ def _set_risk(
         amount = _measure(model, pnl, weights)
         if model.liquidity is not None:
             amount = _over_horizons(model, model.liquidity, moves, weights, amount, pnl_of)
-        found.append((amount, None if model.tail is None else value_at_risk(pnl, model.tail, weights)))
+        if model.tail is None:
+            found.append((amount, None, None))
+        else:
+            quantile = value_at_risk(pnl, model.tail, weights)
+            found.append((amount, quantile, expected_shortfall(pnl, model.tail, weights)))
         ids += moves.ids
         every += pnl
-    amount, quantile = max(found, key=lambda pair: pair[0])
-    return SetRisk(id_, tuple(ids), tuple(every), quantile, amount)
+    amount, var, shortfall = max(found, key=lambda one: one[0])
+    return SetRisk(id_, tuple(ids), tuple(every), var, shortfall, amount)
 
 
 def _measure(model: TailModel, pnl: list[int], weights: list[int]) -> Fraction:

@@ -29,6 +29,17 @@ NEAREST_EXPIRY: Final = 4 * SECONDS_PER_DAY  # the price is the forward of an ex
 _COLUMNS: Final = ("snapshot", "ccy", "expiry", "fwd", "atm_iv")
 
 
+def columns_of_closes(data: bytes, where: str) -> list[str]:
+    """The underlyings of a table of daily closes (EncodingError, ImportFormatError)."""
+    _, fields = next(rows.csv_rows(data, where, ("date",)), ("", {}))
+    return [name for name in fields if name != "date"]
+
+
+def underlyings_of_surface(data: bytes, where: str) -> list[str]:
+    """The underlyings of a file of surfaces, sorted (EncodingError, ImportFormatError)."""
+    return sorted({fields["ccy"] for _, fields in rows.csv_rows(data, where, _COLUMNS)})
+
+
 def import_closes(
     data: bytes,
     where: str,

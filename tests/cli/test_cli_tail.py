@@ -1,0 +1,177 @@
+"""`riskproof history` and `riskproof tail`."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_support import Run, document
+
+from riskproof.risk.tail.history import Factor, History
+
+CLOSES = (
+    "date,BTC,ETH\n2026-01-01,100,10\n2026-01-02,110,9\n2026-01-03,88,10.8\n2026-01-04,110,10.8\n2026-01-05,110,16.2\n"
+)
+MORE = "date,SOL,ADA\n2026-01-02,5,1\n2026-01-03,6,1\n2026-01-04,5,\n2026-01-05,5,1\n"
+
+
+@pytest.fixture
+def digest(run: Run) -> str:
+    """A market, a book of two perpetuals and a history in the folder; the history's digest."""
+    run("market", "sample", "--out", "market.json")
+    Path("book.csv").write_text("instrument,quantity\nBTC-PERPETUAL,2\nETH-PERPETUAL,-10\n")
+    Path("closes.csv").write_text(CLOSES)
+    run("history", "import", "closes", "closes.csv", "--out", "history.json")
+    return History.from_bytes(Path("history.json").read_bytes()).digest.hex()
+
+
+def tail_model(digest: str, **members: Any) -> dict[str, Any]:
+    return {
+        "schema": "riskproof/tail-model/v1",
+        "name": "four-days",
+        "description": "four days",
+        "measure": {"kind": "expected_shortfall", "tail": "0.375"},
+        "sets": [
+            {
+                "id": "days",
+                "method": "historical",
+                "history": digest,
+                "first": "2026-01-01",
+                "last": "2026-01-05",
+                "horizon_days": 1,
+                "weight_decay": "1",
+            }
+        ],
+        "unshocked": [],
+        "constant_volatility": [],
+        "time_shift_seconds": 0,
+    } | members
+
+
+def write(model: dict[str, Any]) -> None:
+    Path("tail.json").write_text(json.dumps(model, indent=2))
+
+
+ARGUMENTS = ("tail", "--market", "market.json", "--portfolio", "book.csv", "--model", "tail.json")
+
+
+def test_a_history_of_closes(run: Run) -> None:
+    Path("closes.csv").write_text(CLOSES)
+    result = run(
+        "history", "import", "closes", "closes.csv", "--underlying", "ETH", "--first", "2026-01-02", "--out", "h.json"
+    )
+    made = History.from_bytes(Path("h.json").read_bytes())
+    assert (made.source, made.factors, made.levels[0, 0], len(made)) == ("closes.csv", (Factor("ETH"),), 9 * 10**9, 4)
+    assert f"h.json: 1 factors on 4 days from 2026-01-02 to 2026-01-05\nhistory {made.digest.hex()}" in result.stderr
+
+
+def test_files_are_joined_on_the_days_of_all(run: Run) -> None:
+    Path("a.csv").write_text(CLOSES)
+    Path("b.csv").write_text(MORE)
+    run(
+        "history", "import", "closes", "a.csv", "b.csv", "--underlying", "BTC", "--underlying", "SOL", "--out", "h.json"
+    )
+    made = History.from_bytes(Path("h.json").read_bytes())
+    assert (str(made.start), made.factors, made.source) == (
+        "2026-01-02",
+        (Factor("BTC"), Factor("SOL")),
+        "a.csv; b.csv",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("closes", "b.csv"), "b.csv:4: no close of ADA on 2026-01-04 (expected a close on every day of the history)"),
+        (("closes", "a.csv", "--underlying", "DOGE"), "--underlying: no underlying 'DOGE' (expected BTC, ETH)"),
+        (
+            ("closes", "a.csv", "b.csv", "--underlying", "BTC"),
+            "b.csv: none of the underlyings asked for (expected SOL, ADA)",
+        ),
+        (
+            ("closes", "a.csv", "--first", "2026-1-2"),
+            "--first: not a day: '2026-1-2' (expected a day such as 2026-01-14)",
+        ),
+        (("closes", "a.csv", "a.csv"), "factors: price of BTC is in both histories (expected each factor once)"),
+        (
+            ("closes", "a.csv", "--last", "2026-02-01"),
+            "a.csv: ends on 2026-01-05 (expected 2026-02-01, the last day asked for)",
+        ),
+        (("closes", "none.csv"), "none.csv: cannot be read: No such file or directory"),
+        (("surface", "a.csv"), "a.csv:1: column 'snapshot' is missing (expected snapshot, ccy, expiry, fwd, atm_iv)"),
+    ],
+)
+def test_nothing_is_filled_in(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    Path("a.csv").write_text(CLOSES)
+    Path("b.csv").write_text(MORE)
+    result = run("history", "import", *arguments, "--out", "h.json", code=2)
+    assert message in result.stderr
+    assert not Path("h.json").exists()
+
+
+def test_a_surface(run: Run) -> None:
+    rows = ["snapshot,ccy,expiry,fwd,atm_iv"]
+    for day in ("01", "02"):
+        for expiry, vol in (("2026-01-09", "40"), ("2026-02-27", "50")):
+            rows.append(f"2026-01-{day}T20:30:00Z,BTC,{expiry},90000,{vol}")
+        rows.append(f"2026-01-{day}T20:30:00Z,BTC,2026-01-03,89000,45")
+    Path("s.csv").write_text("\n".join(rows) + "\n")
+    run("history", "import", "surface", "s.csv", "--tenor", "30", "--out", "h.json")
+    made = History.from_bytes(Path("h.json").read_bytes())
+    assert made.factors == (Factor("BTC"), Factor("BTC", 30))
+    assert made.levels[0, 0] == 89_000 * 10**9
+    assert 0.4e12 < made.levels[0, 1] < 0.5e12
+    result = run("history", "import", "surface", "s.csv", "--tenor", "30", "--hour", "3", "--out", "h.json", code=2)
+    assert "s.csv: no snapshot of BTC within 6 h of 2026-01-01T03:00:00Z" in result.stderr
+
+
+def test_expected_shortfall_of_a_book(run: Run, digest: str) -> None:
+    """A tail of 1.5 of 4 days: the worst whole, half of the next."""
+    write(tail_model(digest))
+    got = document(run(*ARGUMENTS, "--history", "history.json", "--json"))
+    (days,) = got["sets"]
+    pnl = {s["id"]: s["pnl_micros"] for s in days["scenarios"]}
+    assert list(pnl) == ["2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05"]
+    worst, second = sorted(pnl.values())[:2]
+    assert days["worst"] == {"id": min(pnl, key=lambda x: pnl[x]), "pnl_micros": worst}
+    assert days["value_at_risk_micros"] == -second
+    shortfall = Fraction(-worst * 2 - second, 3)
+    assert abs(days["expected_shortfall_micros"] - shortfall) <= 2
+    assert got["requirement_micros"] == days["amount_micros"] == days["expected_shortfall_micros"]
+    assert (got["binding"], got["measure"]) == ("days", "expected_shortfall")
+
+
+def test_the_table_says_which_day_is_the_worst(run: Run, digest: str) -> None:
+    write(tail_model(digest))
+    got = document(run(*ARGUMENTS, "--history", "history.json", "--json"))["sets"][0]
+    lines = run(*ARGUMENTS, "--history", "history.json", "--worst", "2").stdout.splitlines()
+    assert lines[0].split() == ["set", "method", "moves", "value", "at", "risk", "expected", "shortfall"]
+    assert lines[2].startswith("> days")
+    assert "worst of days" in lines[4]
+    assert lines[6].split()[0] == got["worst"]["id"]
+    assert lines[-1].startswith("requirement  ")
+    assert len(lines) == 10
+    write(tail_model(digest, measure={"kind": "worst_loss"}))
+    text = run(*ARGUMENTS, "--history", "history.json", "--worst", "0").stdout
+    assert "worst loss" in text.splitlines()[0]
+    assert "worst of" not in text
+    assert document(run(*ARGUMENTS, "--history", "history.json", "--json"))["sets"][0]["value_at_risk_micros"] is None
+
+
+def test_another_history_is_refused(run: Run, digest: str) -> None:
+    write(tail_model(digest))
+    said = f"sets[0]: history: the history {digest} is not here"
+    assert said in run(*ARGUMENTS, code=2).stderr
+    run("history", "import", "closes", "closes.csv", "--first", "2026-01-02", "--out", "other.json")
+    assert said in run(*ARGUMENTS, "--history", "other.json", code=2).stderr
+
+
+def test_a_wrong_model_is_refused_at_its_member(run: Run, digest: str) -> None:
+    write(tail_model(digest, measure={"kind": "expected_shortfall", "tail": "1.5"}))
+    result = run(*ARGUMENTS, "--history", "history.json", code=2)
+    assert "tail.json.measure.tail: 1.5 is out of range (expected between 0 and 1)" in result.stderr
+    write(tail_model(digest, schema="riskproof/model/v2"))
+    assert "tail.json.schema: not a tail model of this version" in run(*ARGUMENTS, code=2).stderr
