@@ -30,13 +30,13 @@ from riskproof.risk.margining import (
     load,
     load_model,
     margin,
-    shipped_models,
 )
 from riskproof.risk.margining.incremental import AccountMargin
 from riskproof.risk.model import RiskModel
 
 DAY = 86_400
 F = Fraction
+VENUES = ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"]
 
 
 def option(name: str, underlying: str, strike: int, side: OptionType, days: int) -> Listing:
@@ -148,7 +148,7 @@ def test_a_dampener_takes_pnl_towards_zero_and_not_beyond() -> None:
         assert report.initial == max(-counted, F("50.5") * F(size))
 
 
-@pytest.mark.parametrize("name", ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"])
+@pytest.mark.parametrize("name", VENUES)
 def test_a_trade_after_the_fact_is_the_book_with_the_trade(name: str) -> None:
     m = load_model(name)
     before = {"PERP": F(3), "C30": F(-2), "P60": F(1), "ETH-PERP": F(-5), "FUTURE": F(-1)}
@@ -500,7 +500,7 @@ def test_a_credit_of_the_account_is_no_number_of_a_set() -> None:
         MarginModel.from_document(document, "m")
 
 
-@pytest.mark.parametrize("name", shipped_models())
+@pytest.mark.parametrize("name", VENUES)
 def test_what_was_not_checked_is_said(name: str) -> None:
     text = load_model(name).checked
     assert text.startswith("Checked")
