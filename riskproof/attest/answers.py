@@ -13,6 +13,7 @@ from riskproof.market.registry import Registry
 from riskproof.proof.challenge import Challenge
 from riskproof.proof.leakage import AttestedBook, Event, answer_events, check_bound, check_slack_bits
 from riskproof.proof.rows import rows_exponent, usual_bits
+from riskproof.proof.statement import MAX_BITS
 
 
 def challenge_events(
@@ -54,12 +55,14 @@ def challenge_events(
         )
     check_combination(challenge, attestations, holder_key)
     usual = usual_bits(rows_exponent(registries))
+    if challenge.margin is not None and challenge.slack_bits is not None:
+        usual = MAX_BITS  # the rows are not known here, and may need as many
     bits = usual if challenge.slack_bits is None else challenge.slack_bits
     check_slack_bits(bits, usual, allow_tight=allow_tight_bound)
     return answer_events(
         books,
         audience=challenge.audience,
-        statement=challenge.statement.value,
+        statement=challenge.statement if challenge.margin is None else f"{challenge.statement}/{challenge.margin}",
         bound_micros=challenge.bound_micros,
         slack_bits=bits,
         usual_slack_bits=usual,

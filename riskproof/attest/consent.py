@@ -20,9 +20,10 @@ from riskproof.attest.net_risk import (
 from riskproof.attest.payload import Attestation
 from riskproof.errors import ProofError
 from riskproof.market.marketfile import Market
-from riskproof.proof.challenge import Challenge
+from riskproof.proof.challenge import AnyModel, Challenge
 from riskproof.proof.identity import verify_same
-from riskproof.proof.rows import check_size, compile_rows
+from riskproof.proof.programme import compile_statement
+from riskproof.proof.rows import check_size
 from riskproof.proof.setup import ceremony_setup
 from riskproof.proof.verifier import verify
 from riskproof.risk.arrays import compute_array
@@ -33,7 +34,7 @@ def check_consent(
     unsigned: UnsignedProof,
     challenge: Challenge,
     attestations: Sequence[tuple[bytes, Market]],
-    model: RiskModel | None = None,
+    model: AnyModel | None = None,
 ) -> None:
     """Check that a proof is right and that its consent message speaks of this challenge and exactly these attestations.
 
@@ -72,10 +73,11 @@ def check_consent(
     check_combination(challenge, [attestation for attestation, _ in read], unsigned.holder_key)
     registries = [market.registry for _, market in read]
     check_size(len(scenarios.scenarios), sum(r.columns for r in registries), registries[0].column_size)
-    compiled = compile_rows(
-        challenge.statement,
+    arrays = [compute_array(m, scenarios) if isinstance(scenarios, RiskModel) else None for _, m in read]
+    compiled = compile_statement(
+        challenge,
         scenarios,
-        [attested_market(attestation, market, compute_array(market, scenarios)) for attestation, market in read],
+        [attested_market(attestation, m, array) for (attestation, m), array in zip(read, arrays, strict=True)],
     )
     statement = build_statement(challenge, [attestation for attestation, _ in read], compiled)
     holds, transcript = verify(ceremony_setup(statement.n), statement, unsigned.proof)

@@ -27,18 +27,20 @@ from riskproof.commit.points import parse_g1
 from riskproof.encoding import TAG_HOLDER_CONSENT
 from riskproof.errors import ProofError
 from riskproof.market.marketfile import Market
-from riskproof.proof.challenge import Challenge
+from riskproof.proof.challenge import AnyModel, Challenge
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import prove_same
 from riskproof.proof.leakage import check_bound, check_slack_bits
+from riskproof.proof.programme import compile_statement
 from riskproof.proof.prover import Progress, Witness, prove
-from riskproof.proof.rows import AttestedMarket, Compiled, check_size, compile_rows
+from riskproof.proof.rows import AttestedMarket, StatementRows, check_size
 from riskproof.proof.setup import ceremony_setup
 from riskproof.proof.statement import MAX_ATTESTATIONS, AttestedColumns, CommittedColumn, Statement
 from riskproof.proof.transcript import Transcript
 from riskproof.proof.verifier import verify
 from riskproof.risk.arrays import RiskArray, compute_array
-from riskproof.risk.model import RiskModel, load_model, shipped_models
+from riskproof.risk.margining import load, names
+from riskproof.risk.model import RiskModel
 
 Int64 = npt.NDArray[np.int64]
 
@@ -152,7 +154,7 @@ def check_combination(challenge: Challenge, attestations: Sequence[Attestation],
         raise ProofError("not the key that the attestations bind", where="holder key", expected=bound.pop().hex())
 
 
-def challenge_model(challenge: Challenge, given: RiskModel | None = None) -> RiskModel:
+def challenge_model(challenge: Challenge, given: AnyModel | None = None) -> AnyModel:
     """The model a challenge names: the one it carries, the one given, or a shipped one of that name.
 
     Raises:
@@ -161,8 +163,8 @@ def challenge_model(challenge: Challenge, given: RiskModel | None = None) -> Ris
     for model in (challenge.model, given):
         if model is not None and model.digest == challenge.model_digest:
             return model
-    if challenge.model_name in shipped_models():
-        shipped = load_model(challenge.model_name)
+    if challenge.model_name in names():
+        shipped = load(challenge.model_name)
         if shipped.digest == challenge.model_digest:
             return shipped
     raise ProofError(
@@ -172,12 +174,12 @@ def challenge_model(challenge: Challenge, given: RiskModel | None = None) -> Ris
     )
 
 
-def attested_market(attestation: Attestation, market: Market, array: RiskArray) -> AttestedMarket:
+def attested_market(attestation: Attestation, market: Market, array: RiskArray | None) -> AttestedMarket:
     """What an attestation adds to the rows."""
     return AttestedMarket(market, array, attestation.columns.live)
 
 
-def build_statement(challenge: Challenge, attestations: Sequence[Attestation], compiled: Compiled) -> Statement:
+def build_statement(challenge: Challenge, attestations: Sequence[Attestation], compiled: StatementRows) -> Statement:
     """The statement of a challenge over attestations, ascending by digest, that break no rule (ProofError as `Statement`)."""
     attested, keys = [], set[bytes]()
     for a in attestations:
@@ -267,7 +269,7 @@ def prove_net_risk(
     inputs: Sequence[ProverInput],
     holder_key: SigningKey,
     *,
-    model: RiskModel | None = None,
+    model: AnyModel | None = None,
     allow_tight_bound: bool = False,
     progress: Progress = lambda stage, done: None,
 ) -> bytes:
@@ -297,7 +299,7 @@ def prove_core(
     inputs: Sequence[ProverInput],
     holder_key: bytes,
     *,
-    model: RiskModel | None = None,
+    model: AnyModel | None = None,
     allow_tight_bound: bool = False,
     progress: Progress = lambda stage, done: None,
 ) -> UnsignedProof:
@@ -314,7 +316,7 @@ def prove_core(
     accounts.sort(key=lambda account: account.attestation.digest)
     attestations = [a.attestation for a in accounts]
     check_combination(parsed, attestations, holder_key)
-    compiled = compile_rows(parsed.statement, scenarios, [a.attested for a in accounts])
+    compiled = compile_statement(parsed, scenarios, [a.attested for a in accounts])
     check_slack_bits(compiled.bits(parsed.slack_bits), compiled.bits(None), allow_tight=allow_tight_bound)
     statement = build_statement(parsed, attestations, compiled)
     witness = _witness(accounts, compiled)
@@ -338,7 +340,7 @@ def prove_core(
     )
 
 
-def _account(given: ProverInput, model: RiskModel, where: str) -> _Account:
+def _account(given: ProverInput, model: AnyModel, where: str) -> _Account:
     attestation = Attestation.from_bytes(Envelope.from_bytes(given.attestation, where).payload, f"{where}.payload")
     opening = Opening.from_bytes(given.opening, f"{where}.opening")
     if opening.attestation_digest != attestation.digest:
@@ -351,6 +353,8 @@ def _account(given: ProverInput, model: RiskModel, where: str) -> _Account:
         if stated != own:
             raise ProofError(f"another {what} than the attested one", where=f"{where}.market", expected=stated.hex())
     check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
+    if not isinstance(model, RiskModel):
+        return _Account(attestation, opening, attested_market(attestation, market, None))
     array = given.array or compute_array(market, model)
     if (array.registry_digest, array.snapshot_digest, array.model_digest) != (
         market.registry.digest,
@@ -361,7 +365,7 @@ def _account(given: ProverInput, model: RiskModel, where: str) -> _Account:
     return _Account(attestation, opening, attested_market(attestation, market, array))
 
 
-def _witness(accounts: Sequence[_Account], compiled: Compiled) -> Witness:
+def _witness(accounts: Sequence[_Account], compiled: StatementRows) -> Witness:
     lots = np.concatenate([_lots(account) for account in accounts])
     blindings = [Blinding.from_bytes(b, "opening.blindings") for a in accounts for b in a.opening.blindings]
     return Witness(lots, tuple(blindings), compiled.auxiliary(lots))

@@ -10,6 +10,7 @@ import click
 
 from riskproof.cli.files import write_bytes
 from riskproof.cli.market import FILE
+from riskproof.cli.models import any_model
 from riskproof.cli.output import money, reports_errors
 from riskproof.cli.risk import MODEL, is_model_file, resolve_model
 from riskproof.errors import ModelError, ProofError
@@ -31,6 +32,7 @@ _OPTIONS = {
     "max_age_seconds": "--max-age",
     "numeraire": "--numeraire",
     "slack_bits": "--slack-bits",
+    "requirement": "--requirement",
 }
 
 
@@ -40,10 +42,11 @@ _OPTIONS = {
 @click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
 @click.option(
     "--statement",
-    type=click.Choice(["loss", "solvency"]),
+    type=click.Choice(["loss", "solvency", "margin", "excess"]),
     default="loss",
     show_default=True,
-    help="loss: the net loss is at most the bound; solvency: stressed equity is at least minus the bound [default: 0].",
+    help="loss: the net loss is at most the bound; solvency: stressed equity is at least minus the bound [default: 0]; "
+    "margin: the model's requirement is at most the bound; excess: equity less it is at least minus the bound [default: 0].",
 )
 @click.option(
     "--max-skew",
@@ -61,6 +64,11 @@ _OPTIONS = {
 @click.option(
     "--slack-bits", type=int, help="Bits of a slack, a multiple of 8 [default: what the registries' exponents need]."
 )
+@click.option(
+    "--requirement",
+    type=click.Choice(["initial", "maintenance"]),
+    help="Which margin, for the statements margin and excess.",
+)
 @click.option("--embed-model", is_flag=True, help="Carry a shipped model whole, too; a model file always is.")
 @click.option("--at", type=int, help="Time of issue, seconds since the epoch [default: the clock].")
 @click.option("--out", required=True, type=FILE, help="Challenge to write; for the holder, and kept to verify with.")
@@ -76,6 +84,7 @@ def challenge(
     exclusive: bool,
     numeraire: str | None,
     slack_bits: int | None,
+    requirement: str | None,
     embed_model: bool,
     at: int | None,
     out: Path,
@@ -88,15 +97,16 @@ def challenge(
     \b
     riskproof challenge --audience lender --model crypto-pm --bound 1000000 --out challenge.json
     riskproof challenge --audience lender --model own.json --statement solvency --exclusive --out challenge.json
+    riskproof challenge --audience lender --model derive-pm2 --statement excess --requirement initial --out challenge.json
     """
-    from riskproof.proof.challenge import Challenge, StatementKind
+    from riskproof.proof.challenge import Challenge, Margin, StatementKind
     from riskproof.proof.leakage import check_bound, check_slack_bits
     from riskproof.proof.rows import DEFAULT_BITS
 
     kind = StatementKind(statement)
-    micros = parse_bound(bound, needed=kind is StatementKind.LOSS)
-    model = resolve_model(model_name)
-    if kind is StatementKind.SOLVENCY and model.collateral is None:
+    micros = parse_bound(bound, needed=kind in (StatementKind.LOSS, StatementKind.MARGIN))
+    model = any_model(model_name) if requirement is not None else resolve_model(model_name)
+    if kind is StatementKind.SOLVENCY and getattr(model, "collateral", None) is None:
         raise ModelError(
             f"{model.name} does not say what collateral is worth", where="--model", expected="a model with haircuts"
         )
@@ -113,6 +123,7 @@ def challenge(
             numeraire=numeraire,
             slack_bits=slack_bits,
             max_age_seconds=max_age,
+            margin=None if requirement is None else Margin(requirement),
             embed_model=embed_model or is_model_file(model_name),
         )
         Challenge.from_bytes(made.to_bytes(), "")
@@ -145,15 +156,21 @@ def asked_text(asked: Challenge, scenarios: int) -> str:
     from riskproof.proof.challenge import StatementKind
 
     bound = f"{money(asked.bound_micros)} {asked.numeraire or 'of the numeraire'}"
-    if asked.statement is StatementKind.LOSS:
+    if asked.margin is not None:
+        what = f"{asked.margin} margin of the accounts you show, positions taken together,"
+        claim = f"that the {what} is at most {bound}"
+        if asked.statement is StatementKind.EXCESS:
+            claim = f"that your equity less the {what} is at least -{bound}"
+    elif asked.statement is StatementKind.LOSS:
         claim = f"that your net loss over the accounts you show is at most {bound}"
     elif asked.bound_micros:
         claim = f"that your equity over the accounts you show, after haircuts and net loss, is at least -{bound}"
     else:
         claim = "that your equity over the accounts you show, after haircuts and net loss, is not negative"
+    where = "under" if asked.margin is not None else f"in each of the {scenarios} scenarios of"
     lines = [
         f"{asked.audience} asks: prove {claim},",
-        f"in each of the {scenarios} scenarios of {asked.model_name} ({'carried' if asked.model else 'named by its digest'}),",
+        f"{where} {asked.model_name} ({'carried' if asked.model else 'named by its digest'}),",
         f"before {format_time(asked.expires_at)}, with attestations issued, and priced, at most {asked.max_skew_seconds} s apart",
     ]
     if asked.max_age_seconds is not None:

@@ -83,14 +83,14 @@ def prove(
     from riskproof.attest.net_risk import ProverInput, challenge_model, prove_net_risk
     from riskproof.proof.challenge import Challenge
     from riskproof.proof.holder_budget import HolderBudget
-    from riskproof.risk.model import RiskModel
+    from riskproof.risk.margining import read as read_model
 
     check_pairs(attestations, opening=openings, market=markets)
     _check_output(out, (challenge_file, *attestations, *openings, *markets, *((model,) if model else ())))
     key = load_signing_key(holder_key)
     asked_bytes = read_bytes(challenge_file)
     asked = Challenge.from_bytes(asked_bytes, str(challenge_file))
-    given = None if model is None else RiskModel.from_bytes(read_bytes(model), str(model))
+    given = None if model is None else read_model(read_bytes(model), str(model))
     scenarios = challenge_model(asked, given)
     inputs = [
         ProverInput(read_bytes(a), read_bytes(o), load_market(m))

@@ -12,8 +12,8 @@ from riskproof import encoding, units
 from riskproof.encoding import TAG_CHALLENGE, TAG_MODEL, Json
 from riskproof.errors import EncodingError, InputError, ProofError, UnitError
 from riskproof.proof.statement import MAX_BITS, MIN_BITS
-from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.document import SCHEMA as SCHEMA_2
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.model import RiskModel
 
 AnyModel = RiskModel | MarginModel
@@ -230,7 +230,9 @@ def _embedded(document: Json, where: str) -> AnyModel:
     if isinstance(document, dict) and document.get("schema") == SCHEMA_2:
         model = MarginModel.from_document(document, at)
         if model.digest != name:
-            raise ProofError("the document is not expanded", where=at, expected="the members that its digest is made of")
+            raise ProofError(
+                "the document is not expanded", where=at, expected="the members that its digest is made of"
+            )
     else:
         model = RiskModel.from_document(document, at)
     if model.digest == name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,32 @@ class AttestedMarket:
     market: Market = field(repr=False)
     array: RiskArray | None = field(repr=False)
     live: tuple[int, ...]
+
+
+class StatementRows(Protocol):
+    """What every compiled statement offers: `Compiled`, and `riskproof.proof.programme.CompiledMargin`."""
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """A and D."""
+        ...
+
+    @property
+    def exponent(self) -> int:
+        """E, which the width of a slack follows from."""
+        ...
+
+    def rows(self, bound_micros: int) -> Rows:
+        """The rows with a bound."""
+        ...
+
+    def bits(self, stated: int | None) -> int:
+        """b: what the challenge states, or what the exponent needs."""
+        ...
+
+    def auxiliary(self, lots: Int64) -> tuple[int, ...]:
+        """The least auxiliary values that satisfy their rows."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

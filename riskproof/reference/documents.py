@@ -32,7 +32,7 @@ _ATTESTATION = [
 ]
 _CHALLENGE = [
     *("schema", "audience", "nonce", "issued_at", "expires_at", "statement", "bound_micros", "model"),
-    *("max_skew_seconds", "exclusive", "numeraire", "slack_bits", "max_age_seconds"),
+    *("max_skew_seconds", "exclusive", "numeraire", "slack_bits", "max_age_seconds", "requirement"),
 ]
 _PROOF = ["schema", "challenge_digest", "attestation_digests", "proof", "identity_proof", "holder_signature"]
 
@@ -108,7 +108,12 @@ def payload(data: bytes) -> bytes:
 
 def parse_challenge(data: bytes) -> Challenge:
     """Malformed unless the bytes are a challenge."""
-    m = _members(_canonical(data, "challenge"), "challenge", _CHALLENGE, ("numeraire", "slack_bits", "max_age_seconds"))
+    m = _members(
+        _canonical(data, "challenge"),
+        "challenge",
+        _CHALLENGE,
+        ("numeraire", "slack_bits", "max_age_seconds", "requirement"),
+    )
     _one_of(m["schema"], "challenge.schema", ("riskproof/challenge/v1",))
     model = _members(m["model"], "challenge.model", ["digest", "document", "name"], ("document",))
     _string(model["name"], "challenge.model.name", 64)
@@ -129,7 +134,7 @@ def parse_challenge(data: bytes) -> Challenge:
         nonce=_hex(m["nonce"], "challenge.nonce", 32),
         issued_at=issued_at,
         expires_at=expires_at,
-        statement=_one_of(m["statement"], "challenge.statement", ("loss", "solvency")),
+        statement=_statement(m),
         bound_micros=_amount(m["bound_micros"], "challenge.bound_micros"),
         model_digest=model_digest,
         max_skew_seconds=_integer(m["max_skew_seconds"], "challenge.max_skew_seconds", 0, _MAX_SAFE),
@@ -140,6 +145,16 @@ def parse_challenge(data: bytes) -> Challenge:
         if "max_age_seconds" in m
         else None,
     )
+
+
+def _statement(m: dict[str, Any]) -> str:
+    """The statement; sections 2.6 and 3: `requirement` belongs to `margin` and `excess`, and to no other."""
+    statement = _one_of(m["statement"], "challenge.statement", ("loss", "solvency", "margin", "excess"))
+    if ("requirement" in m) != (statement in ("margin", "excess")):
+        raise Malformed("challenge.requirement: missing, or of another statement")
+    if "requirement" in m:
+        _one_of(m["requirement"], "challenge.requirement", ("initial", "maintenance"))
+    return statement
 
 
 def parse_attestation(data: bytes) -> Attestation:

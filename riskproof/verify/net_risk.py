@@ -33,15 +33,17 @@ from riskproof.attest.payload import Attestation
 from riskproof.encoding import Json
 from riskproof.errors import InputError, ProofError
 from riskproof.market.marketfile import Market
-from riskproof.proof.challenge import Challenge, StatementKind
+from riskproof.proof.challenge import AnyModel, Challenge, StatementKind
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import verify_same
-from riskproof.proof.rows import Compiled, check_size, compile_rows
+from riskproof.proof.programme import CompiledMargin, compile_statement
+from riskproof.proof.rows import StatementRows, check_size
 from riskproof.proof.setup import Setup, ceremony_setup
 from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
 from riskproof.proof.transcript import Transcript
 from riskproof.proof.verifier import PairingTerms, check_pairing, check_pairings, pairing_terms
 from riskproof.risk.arrays import RiskArray, compute_array
+from riskproof.risk.margining import read as read_model
 from riskproof.risk.model import RiskModel
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_signed
 from riskproof.verify.protocol import CheckFailedError, Run
@@ -158,25 +160,32 @@ class MarketCache:
         market: Market = self._get(key, lambda: Market.from_bytes(data), lambda _: _PARSED * len(data))
         return market
 
-    def array(self, market: Market, model: RiskModel) -> RiskArray:
-        """The risk array of a market under a model (as `compute_array`; ProofError if it is larger than any statement)."""
+    def array(self, market: Market, model: AnyModel) -> RiskArray | None:
+        """The risk array of a market under a model (as `compute_array`; ProofError if it is larger than any statement).
+
+        None under a model of version 2, whose rows are not made of a risk array.
+        """
         check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
+        if not isinstance(model, RiskModel):
+            return None
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
         array: RiskArray = self._get(key, lambda: compute_array(market, model), lambda made: int(made.rows.nbytes))
         return array
 
     def compiled(
-        self, kind: StatementKind, model: RiskModel, attestations: Sequence[Attestation], markets: Sequence[Market]
-    ) -> Compiled:
-        """The rows of a statement (as `compile_rows`)."""
+        self, challenge: Challenge, model: AnyModel, attestations: Sequence[Attestation], markets: Sequence[Market]
+    ) -> StatementRows:
+        """The rows of a challenge's statement (as `compile_statement`)."""
         columns = tuple((a.registry_digest, a.snapshot_digest, a.columns.live) for a in attestations)
 
-        def make() -> Compiled:
+        def make() -> StatementRows:
             pairs = zip(attestations, markets, strict=True)
-            return compile_rows(kind, model, [attested_market(a, m, self.array(m, model)) for a, m in pairs])
+            return compile_statement(challenge, model, [attested_market(a, m, self.array(m, model)) for a, m in pairs])
 
-        compiled: Compiled = self._get(
-            ("rows", kind, model.digest, columns), make, lambda made: int(made.coefficients.positions.nbytes)
+        compiled: StatementRows = self._get(
+            ("rows", challenge.statement, challenge.margin, model.digest, columns),
+            make,
+            lambda made: int(made.coefficients.positions.nbytes),
         )
         return compiled
 
@@ -200,8 +209,9 @@ class _Prepared:
     document: ProofDocument
     challenge: Challenge
     attestations: tuple[Attestation, ...]
-    model: RiskModel
+    model: AnyModel
     statement: Statement
+    compiled: StatementRows
     setup: Setup
     terms: PairingTerms = field(repr=False)
     transcript: Transcript = field(repr=False)
@@ -396,14 +406,14 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     try:
         columns = sum(m.registry.columns for m in parsed_markets)
         check_size(len(model.scenarios), columns, parsed_markets[0].registry.column_size)
-        compiled = session.cache.compiled(challenge.statement, model, attestations, parsed_markets)
+        compiled = session.cache.compiled(challenge, model, attestations, parsed_markets)
         statement = build_statement(challenge, attestations, compiled)
     except InputError as error:
         raise CheckFailedError(Check.PROOF_ROWS, f"the rows cannot be computed: {error}") from None
     run.passed(Check.PROOF_ROWS)
     setup = ceremony_setup(statement.n)
     terms, transcript = pairing_terms(setup, statement, document.proof)
-    return _Prepared(document, challenge, attestations, model, statement, setup, terms, transcript)
+    return _Prepared(document, challenge, attestations, model, statement, compiled, setup, terms, transcript)
 
 
 def _check_attestations(
@@ -482,15 +492,15 @@ def _check_market(run: Run, attestation: Attestation, market: Market) -> Market:
     return market
 
 
-def _check_model(run: Run, challenge: Challenge, data: bytes | None, attestations: Sequence[Attestation]) -> RiskModel:
+def _check_model(run: Run, challenge: Challenge, data: bytes | None, attestations: Sequence[Attestation]) -> AnyModel:
     # check 53
-    given = None if data is None else RiskModel.from_bytes(data)
+    given = None if data is None else read_model(data)
     try:
         model = challenge_model(challenge, given)
     except ProofError as error:
         raise CheckFailedError(Check.PROOF_MODEL, str(error)) from None
     for a in attestations:
-        age, limit = a.issued_at - a.snapshot_time, model.max_snapshot_age_seconds
+        age, limit = a.issued_at - a.snapshot_time, _snapshot_age(model)
         run.require(
             Check.PROOF_MODEL,
             age <= limit,
@@ -498,6 +508,10 @@ def _check_model(run: Run, challenge: Challenge, data: bytes | None, attestation
         )
     run.passed(Check.PROOF_MODEL)
     return model
+
+
+def _snapshot_age(model: AnyModel) -> int:
+    return model.max_snapshot_age_seconds if isinstance(model, RiskModel) else model.limits.snapshot_age_seconds
 
 
 def _conclude(run: Run, p: _Prepared, holds: bool) -> None:
@@ -521,6 +535,13 @@ def _conclude(run: Run, p: _Prepared, holds: bool) -> None:
     run.passed(Check.PROOF_CONSENT)
 
 
+def _margin_claim(c: Challenge, accounts: str, bound: str) -> str:
+    requirement = f"the {c.margin} margin of {accounts}, positions taken together,"
+    if c.statement is StatementKind.MARGIN:
+        return f"{requirement} is at most {bound}"
+    return f"equity less {requirement} is " + (f"at least -{bound}" if c.bound_micros else "not negative")
+
+
 def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """What was proved, whom one trusts, what was not proved."""
     c, model, attestations = p.challenge, p.model, p.attestations
@@ -529,15 +550,25 @@ def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
     venues = ", ".join(sorted({a.venue for a in attestations}))
     count = "1 account" if len(attestations) == 1 else f"{len(attestations)} accounts"
     times = sorted({units.format_time(a.snapshot_time) for a in attestations})
+    margin = c.margin is not None
     claim = (
-        f"the net loss of {count} at {venues} is at most {bound}"
+        _margin_claim(c, f"{count} at {venues}", bound)
+        if margin
+        else f"the net loss of {count} at {venues} is at most {bound}"
         if c.statement is StatementKind.LOSS
         else f"the equity of {count} at {venues}, after haircuts and net loss, is at least -{bound}"
         if c.bound_micros
         else f"the equity of {count} at {venues}, after haircuts and net loss, is not negative"
     )
+    where = (
+        f"Under model {model.name}"
+        if margin
+        else f"In each of the {len(model.scenarios)} scenarios of model {model.name}"
+    )
+    compiled = p.compiled
     proved = (
-        f"In each of the {len(model.scenarios)} scenarios of model {model.name} ({model.digest.hex()}), {claim}.",
+        f"{where} ({model.digest.hex()}), {claim}.",
+        *(f"{x[0].upper()}{x[1:]}." for x in (compiled.proved if isinstance(compiled, CompiledMargin) else ())),
         f"Prices are those of the attested snapshots, taken at {' and '.join(times)}; the rows were recomputed from them.",
         "The attested accounts are different ones and have one holder, whose key signed this proof for this challenge.",
     )
@@ -551,8 +582,10 @@ def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
         if c.exclusive
         else "That the holder has not shown the same accounts to others as well: the challenge did not ask for exclusivity."
     )
+    bounded = compiled.bounds if isinstance(compiled, CompiledMargin) else ()
     not_proved = (
         pledge,
+        *(f"The requirement as the model has it, which may be lower: {x}." for x in bounded),
         "Anything about accounts and debts that are not attested here.",
         "Losses in states of the world that are not among the scenarios, or after the attestations were issued.",
         "Instruments that a snapshot does not quote count as zero; the venue attests that the account holds none.",

@@ -15,8 +15,8 @@ from riskproof.attest.payload import Attestation
 from riskproof.encoding import Json
 from riskproof.errors import InputError
 from riskproof.proof.challenge import Challenge
-from riskproof.proof.rows import Compiled
-from riskproof.risk.model import RiskModel
+from riskproof.proof.rows import StatementRows
+from riskproof.risk.margining import read as read_model
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE
 from riskproof.verify.net_risk import MarketCache, ProofCase, ProofVerdict
 from riskproof.verify.verdict import Check, Outcome
@@ -68,7 +68,7 @@ def second_opinion(
     return SecondOpinion(outcome, result.reason, (outcome is Outcome.VALID) == (verdict.outcome is Outcome.VALID))
 
 
-def reference_rows(compiled: Compiled, bound_micros: int) -> reference.Rows:
+def reference_rows(compiled: StatementRows, bound_micros: int) -> reference.Rows:
     """Rows as the reference takes them: plain integers."""
     rows, n = compiled.rows(bound_micros), compiled.coefficients.n
     positions = rows.positions.tolist()
@@ -81,14 +81,14 @@ def reference_rows(compiled: Compiled, bound_micros: int) -> reference.Rows:
     )
 
 
-def _rows(case: ProofCase, cache: MarketCache) -> tuple[Challenge, Compiled]:
+def _rows(case: ProofCase, cache: MarketCache) -> tuple[Challenge, StatementRows]:
     """Challenge and rows of a case, none of it compared with the proof (InputError)."""
     challenge = Challenge.from_bytes(case.challenge)
-    model = challenge_model(challenge, None if case.model is None else RiskModel.from_bytes(case.model))
+    model = challenge_model(challenge, None if case.model is None else read_model(case.model))
     read = [
         (Attestation.from_bytes(Envelope.from_bytes(data).payload), cache.market(market))
         for data, market in zip(case.attestations, case.markets, strict=True)
     ]
     read.sort(key=lambda item: item[0].digest)
     attestations, markets = zip(*read, strict=True)
-    return challenge, cache.compiled(challenge.statement, model, attestations, markets)
+    return challenge, cache.compiled(challenge, model, attestations, markets)

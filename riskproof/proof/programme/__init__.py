@@ -1,4 +1,4 @@
-"""The margin of a model as a linear programme over hidden lots: what the statements `margin` and `excess` prove (docs/protocol.md, 2.6).
+"""The margin of a model as a linear programme over hidden lots: statements `margin` and `excess` (docs/protocol.md, 2.6).
 
     compiled = compile_margin(statement, requirement, model, attested)       -> CompiledMargin, rows for a bound
 
@@ -6,6 +6,6 @@ How it is put together, downwards: `compile` (layout) > `version1`, `version2` w
 lots) > `lowering` (integer rows, auxiliaries, their least values) > `convex` (convex piecewise linear functions).
 """
 
-from riskproof.proof.programme.compile import CompiledMargin, compile_margin, least_bound, programme
+from riskproof.proof.programme.compile import CompiledMargin, compile_margin, compile_statement, least_bound, programme
 
-__all__ = ["CompiledMargin", "compile_margin", "least_bound", "programme"]
+__all__ = ["CompiledMargin", "compile_margin", "compile_statement", "least_bound", "programme"]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from riskproof.errors import ProofError
-from riskproof.market.registry import Payoff
-from riskproof.proof.programme.convex import Affine, magnitude, maximum, total
+from riskproof.market.registry import Kind, Payoff
+from riskproof.proof.programme.convex import Affine, Unknown, magnitude, maximum, total, weighted
 from riskproof.risk.margining.book import Exposure, Holding
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.context import INITIAL, rate_of
+from riskproof.risk.margining.charges.delta import Delta, Roll, seconds_to
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
+from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.standard import StandardOption
-from riskproof.risk.margining.grid import BASE, State
+from riskproof.risk.margining.charges.terms import Rate, VegaTerm
+from riskproof.risk.margining.evaluate import expiry_pnl
+from riskproof.risk.margining.grid import BASE, Scenario, State
 from riskproof.risk.margining.market import terms
 from riskproof.units import INT64_MAX, SECONDS_PER_YEAR
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 _ZERO = Affine()
 _RATE_DECIMALS = 18
+_NET_DECIMALS = 24
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Charges:
     def amount(self, name: str, charge: Charge) -> Affine:
         """A charge by its kind (ProofError for one that has no rows)."""
         if isinstance(charge, Notional):
-            return self._exposures(name, charge.exposure, lambda _: rate_of(charge.rates, self.margin))
+            return self._notional(name, charge)
         if isinstance(charge, Haircut):
             return self._haircut()
         if isinstance(charge, Confidence):
@@ -51,9 +57,17 @@ class Charges:
             return self._basis(name, charge)
         if isinstance(charge, StandardOption):
             return self._standard(name, charge)
-        raise ProofError(
-            f"charge {name} has no rows", where="model.charges", expected="notional, haircut, confidence, depeg, basis, standard_option"
-        )
+        if isinstance(charge, Delta):
+            return self._delta(name, charge)
+        if isinstance(charge, Roll):
+            return self._roll(name, charge)
+        if isinstance(charge, Standalone):
+            return self._standalone(name, charge)
+        if isinstance(charge, VegaTerm):
+            return self._vega_term(name, charge)
+        if isinstance(charge, Rate):
+            return self._rate(name, charge)
+        return weighted(Unknown(f"charge {name}", _ZERO))
 
     # ---- exposures ---------------------------------------------------------------------------------------------------
 
@@ -102,10 +116,19 @@ class Charges:
         charge = _fitting(rate * largest)
         if any(c.denominator != 1 and (charge * c) != _fitting(charge * c) for c in unit.values()):
             raise ProofError(
-                "units of a strike's options that do not divide each other", where=name, expected="one unit for a strike"
+                "units of a strike's options that do not divide each other",
+                where=name,
+                expected="one unit for a strike",
             )
         amount = Affine(positions={i: c * charge for i, c in unit.items()})
         return magnitude(name, amount) if gross else maximum(name, [_ZERO, -amount])
+
+    def _notional(self, name: str, charge: Notional) -> Affine:
+        def rate(e: Exposure) -> Fraction:
+            named = not charge.names or (e.underlying in charge.names) == charge.named
+            return rate_of(charge.rates, self.margin) if named else Fraction(0)
+
+        return self._exposures(name, charge.exposure, rate)
 
     # ---- the kinds ---------------------------------------------------------------------------------------------------
 
@@ -141,6 +164,95 @@ class Charges:
             parts.append(worst.times(charge.add + charge.per_year * Fraction(max(seconds, 0), SECONDS_PER_YEAR)))
         return total(parts)
 
+    def _change(self, holdings: Sequence[Holding], vol: str) -> Affine:
+        return self.listed.options(holdings, State(vol=vol)) - self.listed.options(holdings, BASE)
+
+    def _deltas(self, name: str, holdings: Sequence[Holding]) -> Affine:
+        """|sum of deltas| in coins, or the sum of their sizes where a delta has too many decimals to be added up."""
+        x = self.listed
+        net = x.sum(holdings, lambda h: x.values.delta(h.place))
+        if all((c * 10**_NET_DECIMALS).denominator == 1 for c in net.positions.values()):
+            return magnitude(f"net delta, {name}", net)
+        if len(net.positions) > 1:
+            self.note(f"charge {name}: deltas that no decimal says exactly are not netted")
+        return self._gross(name, holdings)
+
+    def _gross(self, name: str, holdings: Iterable[Holding]) -> Affine:
+        x, parts = self.listed, []
+        for h in holdings:
+            size = x.lots(h, _fitting(abs(x.values.delta(h.place)) * x.part.lot) / x.part.lot)
+            parts.append(magnitude(f"delta of {h.listing.name} of {x.label}, {name}", size))
+        return total(parts)
+
+    def _delta(self, name: str, charge: Delta) -> Affine:
+        x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
+        by_underlying: dict[str, list[Holding]] = {}
+        for h in chain(x.book.delta_one, *x.book.options.values()):
+            by_underlying.setdefault(h.listing.underlying, []).append(h)
+        for underlying, holdings in by_underlying.items() if rate else ():
+            what = f"{name} of {underlying} of {x.label}"
+            size = self._deltas(what, holdings) if charge.measure == "net" else self._gross(what, holdings)
+            size = size.times(x.part.market.index(underlying).price)
+            if charge.measure == "hedged":
+                self.note(f"charge {name}: the smaller side is not convex: half of the gross delta counts")
+                size = size.times(Fraction(1, 2))
+            if charge.beyond:
+                size = maximum(f"{what}, beyond", [_ZERO, size + Affine(-charge.beyond)])
+            parts.append(size.times(rate))
+        return total(parts)
+
+    def _roll(self, name: str, charge: Roll) -> Affine:
+        x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
+        for holdings in (*((h,) for h in x.book.delta_one), *x.book.options.values()) if rate else ():
+            first = holdings[0]
+            years = Fraction(seconds_to(x.book, first), SECONDS_PER_YEAR)
+            price = x.part.market.index(first.listing.underlying).price
+            size = self._deltas(f"{name} of the line of {first.listing.name} of {x.label}", holdings)
+            parts.append(size.times(price * max(rate, charge.per_year * years)))
+        return total(parts)
+
+    def _standalone(self, name: str, charge: Standalone) -> Affine:
+        x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
+        scenarios = [x.values.model.scenarios[s] for s in x.values.model.groups[charge.group]]
+        if any(s.dampener for s in scenarios):
+            self.note(f"charge {name}: scenarios count without their dampeners")
+        for holdings in (x.book.moving, *x.book.options.values()):
+            for h in holdings:
+                sides = []
+                for sign in (1, -1):
+                    one = Holding(h.place, h.listing, Fraction(sign))
+                    option = h.listing.kind is Kind.OPTION
+                    losses = [-s.weight * self._alone(one, s, option=option) for s in scenarios]
+                    locked = sign * x.money(x.values.option(h.place, BASE)) if option and charge.locked else Fraction(0)
+                    needed = max(Fraction(0), rate * max(losses, default=Fraction(0)), locked)
+                    sides.append(x.lots(h, sign * _fitting(needed * x.part.lot) / x.part.lot))
+                parts.append(maximum(f"{name} of {h.listing.name} of {x.label}", [_ZERO, *sides]))
+        return total(parts)
+
+    def _alone(self, h: Holding, scenario: Scenario, *, option: bool) -> Fraction:
+        """P&L of a position alone, before weight and dampener."""
+        x = self.listed
+        return expiry_pnl((h,), scenario, x.values) if option else x.values.moves((h,), scenario.price)
+
+    def _vega_term(self, name: str, charge: VegaTerm) -> Affine:
+        x, rate = self.listed, rate_of(charge.rates, self.margin)
+        if not rate or len(x.book.options) < 2:
+            return _ZERO
+        self.note(f"charge {name}: the smaller of gains and losses is not convex: half of their sum counts")
+        return total(
+            magnitude(f"{name} of {underlying} {expiry} of {x.label}", self._change(holdings, charge.vol))
+            for (underlying, expiry), holdings in x.book.options.items()
+        ).times(rate / 2)
+
+    def _rate(self, name: str, charge: Rate) -> Affine:
+        x = self.listed
+        moments = total(
+            x.options(holdings, BASE).times(Fraction(seconds_to(x.book, holdings[0])))
+            for holdings in x.book.options.values()
+        )
+        size = magnitude(f"{name} of {x.label}", moments)
+        return size.times(rate_of(charge.rates, self.margin) / SECONDS_PER_YEAR)
+
     def _standard(self, name: str, charge: StandardOption) -> Affine:
         """Isolated margin: what `standard_option` asks at most."""
         x = self.listed
@@ -154,7 +266,9 @@ class Charges:
                     amount = x.lots(h, _fitting(lost * x.part.lot) / x.part.lot)
                     parts.append(maximum(f"{name} on {h.listing.name} of {x.label}", [_ZERO, -amount]))
         if parts:
-            self.note(f"charge {name}: the better of isolated margin and largest loss is not convex: isolated margin counts")
+            self.note(
+                f"charge {name}: the better of isolated margin and largest loss is not convex: isolated margin counts"
+            )
         return total(parts)
 
 

@@ -9,11 +9,20 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.errors import ProofError
+from riskproof.proof.challenge import AnyModel, Challenge, Margin, StatementKind
 from riskproof.proof.programme import version1, version2
 from riskproof.proof.programme.convex import Affine, convex
 from riskproof.proof.programme.lowering import Lowering
-from riskproof.proof.rows import AttestedMarket, check_markets, check_size, rows_exponent, usual_bits
+from riskproof.proof.rows import (
+    AttestedMarket,
+    StatementRows,
+    check_markets,
+    check_size,
+    compile_rows,
+    rows_exponent,
+    usual_bits,
+)
 from riskproof.proof.statement import Coefficients, Rows
 from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.markets import from_market
@@ -58,7 +67,7 @@ class CompiledMargin:
 
 
 def programme(
-    statement: StatementKind, requirement: Margin, model: RiskModel | MarginModel, attested: Sequence[AttestedMarket]
+    statement: StatementKind, requirement: Margin, model: AnyModel, attested: Sequence[AttestedMarket]
 ) -> tuple[Lowering, tuple[str, ...]]:
     """The rows of a requirement, and where it is bounded; as `compile_margin`, which makes arrays of them."""
     exponent = rows_exponent(a.market.registry for a in attested)
@@ -73,7 +82,7 @@ def programme(
 
 
 def compile_margin(
-    statement: StatementKind, requirement: Margin, model: RiskModel | MarginModel, attested: Sequence[AttestedMarket]
+    statement: StatementKind, requirement: Margin, model: AnyModel, attested: Sequence[AttestedMarket]
 ) -> CompiledMargin:
     """The rows of a statement over attested markets, in the order of the attestations.
 
@@ -94,8 +103,25 @@ def compile_margin(
                 array[place, r] = c
     exponent = max(MICROS_EXPONENT, *(row.decimals for row in lowering.rows))
     return CompiledMargin(
-        Coefficients(n, positions, (1,) * columns, auxiliary), lowering, exponent, _proved(model, requirement, attested), bounds
+        Coefficients(n, positions, (1,) * columns, auxiliary),
+        lowering,
+        exponent,
+        _proved(model, requirement, attested),
+        bounds,
     )
+
+
+def compile_statement(challenge: Challenge, model: AnyModel, attested: Sequence[AttestedMarket]) -> StatementRows:
+    """The rows of a challenge's statement, whichever it is (as `compile_rows` and `compile_margin`)."""
+    if challenge.margin is not None:
+        return compile_margin(challenge.statement, challenge.margin, model, attested)
+    if not isinstance(model, RiskModel):
+        raise ProofError(
+            f"{challenge.statement} under {model.name}, a model of version 2",
+            where="challenge.statement",
+            expected="margin or excess, or a model of version 1",
+        )
+    return compile_rows(challenge.statement, model, attested)
 
 
 def least_bound(lowering: Lowering, lots: Int64) -> int:
@@ -108,7 +134,7 @@ def least_bound(lowering: Lowering, lots: Int64) -> int:
 
 
 def _expressions(
-    requirement: Margin, model: RiskModel | MarginModel, attested: Sequence[AttestedMarket]
+    requirement: Margin, model: AnyModel, attested: Sequence[AttestedMarket]
 ) -> tuple[Affine, Affine, dict[int, str], tuple[str, ...]]:
     """Requirement, equity, lots that are shown not to be negative, and notes."""
     places = _places(attested)
@@ -146,11 +172,13 @@ def _places(attested: Sequence[AttestedMarket]) -> list[dict[int, int]]:
     return found
 
 
-def _proved(model: RiskModel | MarginModel, requirement: Margin, attested: Sequence[AttestedMarket]) -> tuple[str, ...]:
+def _proved(model: AnyModel, requirement: Margin, attested: Sequence[AttestedMarket]) -> tuple[str, ...]:
     words = [f"the {requirement} margin that {model.name} asks for all positions together"]
     if isinstance(model, MarginModel):
         words.append("assets held as collateral are not owed")
-        words.append("unsettled P&L and funding count as zero; limits on the number of positions and expiries are not shown")
+        words.append(
+            "unsettled P&L and funding count as zero; limits on the number of positions and expiries are not shown"
+        )
     if len(attested) > 1:
         words.append("across accounts, scenarios are netted; expiries, strikes and charges are not")
     return tuple(words)

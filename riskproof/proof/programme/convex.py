@@ -1,12 +1,13 @@
-"""Requirements as convex piecewise linear functions of the lots: what a margin model is before it becomes rows.
+"""Requirements as convex piecewise linear functions of the lots: a margin model before it becomes rows.
 
-A requirement is an `Affine`: a constant, exact coefficients on the lots, and weights on `Node`s, which are convex functions of other
-affine expressions:
+A requirement is an `Affine`: a constant, exact coefficients on the lots, and weights on `Node`s, which are convex functions of
+other affine expressions:
 
     Maximum      max_k a_k
     Discounted   -(long V^+ - short V^-)     what a discounted value costs, long <= short: a gain counts less than a loss
-    Shortfall    min_t t + 1/K sum_s max(0, a_s - t)      expected shortfall of S losses of which the worst K are averaged
+    Shortfall    min_t t + 1/K sum_s w_s max(0, a_s - t)      expected shortfall: the mean of the worst losses of weight K
     Rounded      a, rounded by an operation of the model
+    Unknown      what has no bound from above that would be of use, at least a
 
 It is convex, and so provable by a certificate, if every weight on a node is not negative. `convex` replaces what is not by a bound
 from above where there is one (a model's `min` is at most its first argument), and refuses the rest with the reason.
@@ -74,7 +75,9 @@ def total(parts: Iterable[Affine]) -> Affine:
         for n, w in part.nodes:
             weights[n] = weights.get(n, _ZERO) + w
     return Affine(
-        constant, {i: positions[i] for i in sorted(positions) if positions[i]}, tuple((n, w) for n, w in weights.items() if w)
+        constant,
+        {i: positions[i] for i in sorted(positions) if positions[i]},
+        tuple((n, w) for n, w in weights.items() if w),
     )
 
 
@@ -120,10 +123,11 @@ class Discounted(Node):
 
 @dataclass(frozen=True, eq=False)
 class Shortfall(Node):
-    """Mean of the worst `count` of the losses (a fraction of a scenario counts as a fraction)."""
+    """Mean of the worst losses of weight `mass` together, the last of them in part."""
 
     losses: tuple[Affine, ...]
-    count: Fraction
+    weights: tuple[int, ...]
+    mass: Fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +137,13 @@ class Rounded(Node):
     argument: Affine
     above: Fraction
     below: Fraction
+
+
+@dataclass(frozen=True, eq=False)
+class Unknown(Node):
+    """Something that is at least `least`, and of which nothing else is used."""
+
+    least: Affine
 
 
 def weighted(node: Node, weight: Fraction = Fraction(1)) -> Affine:
@@ -171,6 +182,13 @@ def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
                 note(f"{node.name} is rounded: it counts at its largest")
                 error = node.above if weight > 0 else node.below
                 parts.append(above(node.argument.times(weight) + Affine(error * abs(weight))))
+            elif isinstance(node, Unknown):
+                if weight > 0:
+                    raise ProofError(
+                        f"{node.name} is not convex", where="model", expected="a requirement with it only as a credit"
+                    )
+                note(f"{node.name} is a credit that is not convex: it counts as little as it can")
+                parts.append(above(node.least.times(weight)))
             elif weight > 0:
                 parts.append(weighted(inner(node), weight))
             elif isinstance(node, Maximum) and node.credit:
@@ -189,7 +207,7 @@ def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
             if isinstance(node, Maximum):
                 known[node] = Maximum(node.name, tuple(above(a) for a in _flattened(node)), size=node.size)
             elif isinstance(node, Shortfall):
-                known[node] = Shortfall(node.name, tuple(above(a) for a in node.losses), node.count)
+                known[node] = Shortfall(node.name, tuple(above(a) for a in node.losses), node.weights, node.mass)
             elif isinstance(node, Discounted):
                 if node.value.nodes:
                     raise AssertionError("values of positions are linear")

@@ -6,7 +6,7 @@ auxiliaries with public multipliers, at least the node's value in every feasible
 
     Maximum      x, or x+ - x- where it may be negative        x >= each argument
     Discounted   short w - long a                              V - a + w >= 0
-    Shortfall    t+ - t- + 1/K sum_s u_s                       u_s + t >= each loss
+    Shortfall    t+ - t- + 1/K sum_s w_s u_s                   u_s + t >= each loss
 
 Rows are exact where 10^-T or coarser makes every coefficient an integer that fits 64 bits. Where not, a linear part becomes an
 auxiliary of its own and every multiplier is rounded up in 10^-T: as auxiliaries are not negative, that is against the account.
@@ -51,14 +51,15 @@ class Row:
 class Step:
     """How the least values of some auxiliaries follow from the lots and earlier ones.
 
-    v = the least value with which the rows hold, x[plus] = max(0, v) and, if there is one, x[minus] = max(0, -v); with `quantile`,
-    v is the value with this many of the rows not holding instead (an expected shortfall's t).
+    v = the least value with which the rows hold, x[plus] = max(0, v) and, if there is one, x[minus] = max(0, -v); with `weights`,
+    v is the least value with which rows of at most the weight `mass` do not hold (an expected shortfall's t).
     """
 
     plus: int
     minus: int | None
     rows: tuple[int, ...]
-    quantile: int = 0
+    weights: tuple[int, ...] = ()
+    mass: Fraction = Fraction(0)
 
 
 Parts = dict[int, Fraction]  # auxiliary -> multiplier, in the numeraire for one unit of the auxiliary's 10^-t
@@ -126,7 +127,9 @@ class Lowering:
         """The auxiliaries that a node is."""
         if node not in self._nodes:
             if isinstance(node, Maximum):
-                self._nodes[node] = self._above(node.name, node.arguments, signed=not node.is_nonnegative, size=node.size)
+                self._nodes[node] = self._above(
+                    node.name, node.arguments, signed=not node.is_nonnegative, size=node.size
+                )
             elif isinstance(node, Discounted):
                 self._nodes[node] = self._discounted(node)
             elif isinstance(node, Shortfall):
@@ -137,7 +140,7 @@ class Lowering:
 
     def _above(self, name: str, arguments: Sequence[Affine], *, signed: bool, size: bool = False) -> Parts:
         """x >= every argument. x >= 0 stands for an argument that is zero, and follows from those of a size."""
-        exact = [self._exact({}, a, self.exponent + NODE_DECIMALS) for a in arguments]
+        exact = [self._fine({}, a, self.exponent + NODE_DECIMALS) for a in arguments]
         decimals = max((self.exponent + NODE_DECIMALS if e is None else e for e in exact), default=0)
         for a in arguments:
             self._prepare(a)
@@ -152,7 +155,7 @@ class Lowering:
         return parts
 
     def _discounted(self, node: Discounted) -> Parts:
-        decimals = self._exact({}, node.value, self.limit)
+        decimals = self._fine({}, node.value, self.limit)
         if decimals is None:
             raise _too_fine(node.name)
         gain = self._auxiliary(decimals, f"{node.name}, gain")
@@ -162,7 +165,7 @@ class Lowering:
         return {loss: node.short, gain: -node.long}
 
     def _shortfall(self, node: Shortfall) -> Parts:
-        decimals = [self._exact({}, a, self.exponent + NODE_DECIMALS) for a in node.losses]
+        decimals = [self._fine({}, a, self.exponent + NODE_DECIMALS) for a in node.losses]
         finest = max(self.exponent + NODE_DECIMALS if d is None else d for d in decimals)
         for a in node.losses:
             self._prepare(a)
@@ -172,10 +175,9 @@ class Lowering:
             self._row(f"{node.name} [{s}]", {**parts, x: _ONE}, a)
             for s, (x, a) in enumerate(zip(beyond, node.losses, strict=True))
         ]
-        above = -(-node.count.numerator // node.count.denominator) - 1
-        self.steps.append(Step(plus, minus, tuple(rows), quantile=above))
+        self.steps.append(Step(plus, minus, tuple(rows), node.weights, node.mass))
         self.steps += [Step(x, None, (row,)) for x, row in zip(beyond, rows, strict=True)]
-        return {**parts, **dict.fromkeys(beyond, 1 / node.count)}
+        return {**parts, **{x: w / node.mass for x, w in zip(beyond, node.weights, strict=True)}}
 
     def _prepare(self, a: Affine) -> None:
         """Make the auxiliaries of an expression's nodes, so that they come before those that use them."""
@@ -191,7 +193,7 @@ class Lowering:
         return -a.constant, {i: -c for i, c in a.positions.items()}, combined
 
     def _exact(self, parts: Parts, a: Affine, limit: int) -> int | None:
-        """The fewest decimals, at most `limit`, with which parts - a has integer coefficients of 64 bits; None if there are none."""
+        """The fewest decimals, at most `limit`, with which parts - a has integer coefficients of 64 bits, or None."""
         constant, positions, combined = self._terms(parts, a)
         rough = [i for i, c in positions.items() if i in self.held and _decimals(c) is None]
         numbers = [constant, *(c for i, c in positions.items() if i not in rough)]
@@ -210,6 +212,16 @@ class Lowering:
             abs(m) * 10 ** (least - self.decimals[x]) <= INT64_MAX for x, m in combined.items()
         )
         return least if fits and least <= limit else None
+
+    def _fine(self, parts: Parts, a: Affine, limit: int) -> int | None:
+        """As `_exact`, but as many decimals as the lots' money has if they fit: a multiplier of a coarse auxiliary is large."""
+        decimals = self._exact(parts, a, limit)
+        if decimals is None:
+            return None
+        largest = max((abs(c) for c in a.positions.values()), default=Fraction(0))
+        while decimals < self.exponent and largest * 10 ** (decimals + 1) <= INT64_MAX:
+            decimals += 1
+        return decimals
 
     def _row(self, name: str, parts: Parts, a: Affine, *, micros: bool = False) -> int:
         """The row parts - a (+ bound) >= 0."""
@@ -253,12 +265,21 @@ class Lowering:
                 own = (step.plus, step.minus)
                 rest += sum(c * known[x] for x, c in row.auxiliaries.items() if x not in own)
                 least.append(-(rest // factor))
-            least.sort(reverse=True)
-            value = least[min(step.quantile, len(least) - 1)] if least else 0
+            value = _quantile(least, step) if step.weights else max(least, default=0)
             known[step.plus] = max(0, value)
             if step.minus is not None:
                 known[step.minus] = max(0, -value)
         return tuple(known)
+
+
+def _quantile(values: Sequence[int], step: Step) -> int:
+    """The least of the values above which there is weight `mass` at most."""
+    above = 0
+    for value, weight in sorted(zip(values, step.weights, strict=True), reverse=True):
+        above += weight
+        if above > step.mass:
+            return value
+    return min(values)
 
 
 def _decimals(value: Fraction) -> int | None:

@@ -1,6 +1,6 @@
 """The requirement of a model of version 1 as a convex function of the lots.
 
-    factor (max(0, max_s -L[s]) + sum_i |q_i| b_i)
+factor (max(0, max_s -L[s]) + sum_i |q_i| b_i)
 """
 
 from __future__ import annotations

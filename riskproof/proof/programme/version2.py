@@ -10,19 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 from riskproof.errors import PortfolioError, ProofError
 from riskproof.market.registry import Kind
 from riskproof.proof.programme.charges import Charges
-from riskproof.proof.programme.convex import Affine, Discounted, Maximum, Rounded, magnitude, maximum, total, weighted
+from riskproof.proof.programme.convex import (
+    Affine,
+    Discounted,
+    Maximum,
+    Rounded,
+    Shortfall,
+    Unknown,
+    magnitude,
+    maximum,
+    total,
+    weighted,
+)
 from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.book import Holding, NettingSet
+from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
 from riskproof.risk.margining.market import MarginMarket
+from riskproof.risk.margining.tail import TailSet
 from riskproof.risk.margining.values import UnitValues
+from riskproof.risk.tail.model import VALUE_AT_RISK
+from riskproof.units import RATIO_ONE
 
 _ZERO, _ONE = Affine(), Fraction(1)
 FACTOR_DECIMALS: Final = 18
@@ -68,8 +84,14 @@ class Listed:
 
     def options(self, holdings: Sequence[Holding], state: State) -> Affine:
         """Value of an expiry's options in a state."""
-        one = 10**self.part.market.money_exponent
-        return self.sum(holdings, lambda h: Fraction(self.values.option(h.place, state), one))
+        return self.sum(holdings, lambda h: self.money(self.values.option(h.place, state)))
+
+    def money(self, units: int) -> Fraction:
+        """An amount of 10^-m."""
+        return Fraction(units, 10**self.part.market.money_exponent)
+
+
+Unit = Callable[[Listed, Holding], Fraction]
 
 
 @dataclass
@@ -106,21 +128,26 @@ class _Compiler:
     parts: Sequence[MarketPart]
     notes: list[str] = field(default_factory=list)
     held: dict[int, str] = field(default_factory=dict)
+    tails: dict[tuple[str, int], list[list[Affine]]] = field(default_factory=dict)
 
     def run(self) -> Requirement:
         prices = {p.market.settlement_price for p in self.parts}
         if len(prices) != 1:
             raise ProofError(
-                "the snapshots' settlement prices differ", where="attestations", expected="one price of the settlement currency"
+                "the snapshots' settlement prices differ",
+                where="attestations",
+                expected="one price of the settlement currency",
             )
         self.price = prices.pop()
         self._check_underlyings()
         self.sets: dict[str, list[Listed]] = {}
+        self.losses: dict[str, tuple[Affine, ...]] = {}
         cash = _ZERO
         for j, part in enumerate(self.parts):
             cash += self._arrange(j, part)
         self.cash = cash
         self.numbers = {name: self._numbers(name, listed) for name, listed in self.sets.items()}
+        self.joint = self._joint()
         charges = {
             margin: {name: self._charges(listed, margin) for name, listed in self.sets.items()}
             for margin in (INITIAL, MAINTENANCE)
@@ -199,13 +226,15 @@ class _Compiler:
     # ---- losses and values -------------------------------------------------------------------------------------------
 
     def _numbers(self, name: str, listed: list[Listed]) -> dict[str, Affine]:
-        """loss.<group> and value.<kind> of a netting set."""
+        """loss.<group>, tail.<id> and value.<kind> of a netting set."""
+        self.losses[name] = losses = tuple(self._loss(listed, s) for s in self.model.scenarios)
         numbers = {
-            f"loss.{group}": maximum(
-                f"loss.{group} of {name}", [self._loss(listed, self.model.scenarios[s]) for s in places]
-            )
+            f"loss.{group}": maximum(f"loss.{group} of {name}", [losses[s] for s in places])
             for group, places in self.model.groups.items()
         }
+        for n, tail in enumerate(self.model.tail.sets if self.model.tail is not None else ()):
+            self.tails[name, n] = moved = self._tail_losses(listed, n)
+            numbers[f"tail.{tail.id}"] = self._measure(tail, moved, f"tail.{tail.id} of {name}")
         numbers["value.options"] = total(x.options(h, BASE) for x in listed for h in x.book.options.values())
         numbers["value.spot"] = total(x.sum(x.book.spot, x.book.value) for x in listed)
         numbers["value.receivables"] = _ZERO
@@ -213,25 +242,95 @@ class _Compiler:
 
     def _loss(self, listed: list[Listed], scenario: Scenario) -> Affine:
         """-L[s] of a netting set."""
+
+        def move(x: Listed, h: Holding) -> Fraction:
+            return x.money(x.values.move(h.place, scenario.price))
+
+        def value(x: Listed, h: Holding) -> Fraction:
+            return x.money(x.values.option(h.place, scenario.state))
+
+        loss = self._moved(listed, move, value, scenario.id, adverse=scenario.expiry_pnl == ADVERSE)
+        if scenario.weight != 1 and not loss.is_constant:
+            loss = weighted(Maximum(f"loss in {scenario.id}", (loss,)))
+        loss = loss.times(scenario.weight)
+        if not scenario.dampener or loss.is_constant:
+            return loss
+        self.note(f"a gain in scenario {scenario.id}, which is dampened, counts as nothing")
+        return maximum(f"dampened loss in {scenario.id}", [_ZERO, loss + Affine(-scenario.dampener)])
+
+    def _joint(self) -> dict[str, Affine]:
+        """joint.<group> and joint_tail.<id>: all netting sets together."""
+        numbers = {
+            f"joint.{group}": maximum(
+                f"joint.{group}",
+                [total(self._across(losses[s]) for losses in self.losses.values()) for s in places],
+            )
+            for group, places in self.model.groups.items()
+        }
+        for n, tail in enumerate(self.model.tail.sets if self.model.tail is not None else ()):
+            every = [self.tails[name, n] for name in self.sets]
+            if every:
+                moved = [
+                    [total(map(self._across, moves)) for moves in zip(*parts, strict=True)]
+                    for parts in zip(*every, strict=True)
+                ]
+                numbers[f"joint_tail.{tail.id}"] = self._measure(tail, moved, f"joint_tail.{tail.id}")
+            else:
+                numbers[f"joint_tail.{tail.id}"] = _ZERO
+        return numbers
+
+    def _across(self, loss: Affine) -> Affine:
+        """What a set's loss counts where it meets those of other sets: a gain, gain_factor of it."""
+        factor = self.model.gain_factor
+        return loss if factor == 1 or loss.is_constant else maximum("loss across sets", [loss, loss.times(factor)])
+
+    def _tail_losses(self, listed: list[Listed], n: int) -> list[list[Affine]]:
+        """Losses of a netting set under the joint moves of the tail block's set n, by part and move."""
+        parts = []
+        for p, moves in enumerate(listed[0].values.joint.moves_of(n)):
+            losses = []
+            for k in range(len(moves)):
+
+                def unit(x: Listed, h: Holding, p: int = p, k: int = k) -> Fraction:
+                    return x.money(x.values.joint.units(n, h.place)[p][k])
+
+                losses.append(self._moved(listed, unit, unit, f"move {moves.ids[k]}", adverse=False))
+            parts.append(losses)
+        return parts
+
+    def _measure(self, tail: TailSet, parts: Sequence[Sequence[Affine]], name: str) -> Affine:
+        """The greatest measure over the parts."""
+        found = []
+        for losses in parts:
+            if tail.tail is None or all(a.is_constant for a in losses):
+                found.append(maximum(name, losses))
+                continue
+            if tail.measure == VALUE_AT_RISK:
+                self.note(f"{name} is a value at risk, which is not convex: the expected shortfall counts")
+            weights = tuple(int(w) for w in tail.method.weights(len(losses)))
+            mass = Fraction(tail.tail * sum(weights), RATIO_ONE)
+            found.append(weighted(Shortfall(name, tuple(losses), weights, mass)))
+        return maximum(name, found)
+
+    def _moved(self, listed: list[Listed], move: Unit, value: Unit, where: str, *, adverse: bool) -> Affine:
+        """-P&L of a netting set when units of what moves gain `move`, and units of options become worth `value`."""
         parts = []
         for x in listed:
-            one = 10**x.part.market.money_exponent
-            parts.append(x.sum(x.book.moving, lambda h, x=x, one=one: Fraction(-x.values.move(h.place, scenario.price), one)))
+            parts.append(-x.sum(x.book.moving, partial(move, x)))
             for (underlying, expiry), holdings in x.book.options.items():
-                where = f"{underlying} {expiry} of {x.label} in {scenario.id}"
-                parts.append(self._expiry_loss(x, holdings, scenario, where))
-        loss = total(parts)
-        if scenario.weight == 1 or loss.is_constant:
-            return loss.times(scenario.weight)
-        return weighted(Maximum(f"loss in {scenario.id}", (loss,)), scenario.weight)
+                shocked, now = x.sum(holdings, partial(value, x)), x.options(holdings, BASE)
+                at = f"{underlying} {expiry} of {x.label} in {where}"
+                parts.append(self._expiry_loss(x.values.static_factors(holdings[0].place), shocked, now, at, adverse))
+        return total(parts)
 
-    def _expiry_loss(self, x: Listed, holdings: Sequence[Holding], scenario: Scenario, where: str) -> Affine:
+    def _expiry_loss(
+        self, factors: tuple[Fraction, Fraction], shocked: Affine, now: Affine, where: str, adverse: bool
+    ) -> Affine:
         """-E of an expiry, or |E| if the scenario is adverse."""
-        long, short = x.values.static_factors(holdings[0].place)
-        shocked, now = x.options(holdings, scenario.state), x.options(holdings, BASE)
+        long, short = factors
         if long == short == 1 or shocked.is_constant:
             lost = now - shocked
-            return magnitude(f"|change| of {where}", lost) if scenario.expiry_pnl == ADVERSE else lost
+            return magnitude(f"|change| of {where}", lost) if adverse else lost
         long, short = _rounded(long, -1), _rounded(short, 1)
         if long > short:
             raise ProofError(
@@ -240,7 +339,7 @@ class _Compiler:
                 expected="a long factor of at most the short one",
             )
         lost = weighted(Discounted(where, shocked, long, short)) + now
-        if scenario.expiry_pnl != ADVERSE:
+        if not adverse:
             return lost
         factor = min(max(long, _ONE), short)
         self.note("a gain in an adverse scenario counts at a discount of one for both signs")
@@ -251,7 +350,9 @@ class _Compiler:
     def _charges(self, listed: list[Listed], margin: str) -> dict[str, Affine]:
         made = [Charges(x, margin, self.note) for x in listed]
         return {
-            f"charge.{name}": total(c.amount(name, charge) for c in made) for name, charge in self.model.charges
+            f"charge.{name}": total(c.amount(name, charge) for c in made)
+            for name, charge in self.model.charges
+            if not of_account(charge)
         }
 
     # ---- aggregate ---------------------------------------------------------------------------------------------------
@@ -266,12 +367,19 @@ class _Compiler:
                 known[term] = self._expression(x, known.__getitem__, f"{term} of {name}")
             sets[name] = known
         own: dict[str, Affine] = {}
+        offsets = {
+            f"charge.{name}": weighted(Unknown(f"charge {name}", _ZERO))
+            for name, charge in self.model.charges
+            if of_account(charge)
+        }
 
         def lookup(name: str) -> Affine:
             if name in own:
                 return own[name]
             if name == "feed.settlement_price":
                 return feed
+            if name in self.joint or name in offsets:
+                return self.joint[name] if name in self.joint else offsets[name]
             if name == "value.cash":
                 return self.cash
             if name == "value.total":
