@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from riskproof.errors import HistoryError, ModelError
+from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Kind, OptionType
 from riskproof.risk.margining import (
     Account,
@@ -24,6 +25,7 @@ from riskproof.risk.margining import (
     MarginModel,
     MarginReport,
     evaluate_model,
+    load,
     load_model,
     margin,
 )
@@ -36,6 +38,7 @@ from riskproof.risk.tail.history_csv import import_surface
 from riskproof.risk.tail.methods import MonteCarlo
 from riskproof.risk.tail.model import TailModel
 from riskproof.risk.tail.moves import plain_moves
+from riskproof.risk.whatif import attribute, compare, open_book
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tail"))
 from tail_support import FACTORS, SHARED, float_pnl, float_shortfall, made_history, some_book, tail_market
@@ -499,3 +502,23 @@ def test_the_shipped_model_agrees_with_the_kernel() -> None:
         assert tail.worst == risk.sets[0].scenario_ids[int(np.argmin(risk.sets[0].pnl))]
     assert report.maintenance == max(t.amount for t in report.tails)
     assert report.initial == report.maintenance * Fraction("1.25")
+
+
+def test_a_book_with_a_history_is_compared_attributed_and_traded() -> None:
+    """The histories of a book reach the models that it is compared with; Euler's shares of a shortfall add up to it."""
+    market, history = tail_market(), made_history(60)
+    plain = PLAIN | {"history": history.digest.hex(), "first": "2023-01-01", "last": "2023-03-01"}
+    m = model(plain | {"measure": {"kind": "expected_shortfall", "tail": "0.1"}})
+    positions = [
+        (i, q) for i, q in some_book(market, 8, 3).positions if market.registry.instruments[i].kind is not Kind.SPOT
+    ]
+    book = open_book(m, market, Portfolio.build(positions), histories=[history])
+    assert book.report.maintenance == margin(m, market, book.portfolio, histories=[history]).maintenance > 0
+    assert compare(book, [m])[0].report == book.report
+    assert isinstance(compare(open_book(load("crypto-pm"), market, book.portfolio), [m])[0].refusal, HistoryError)
+    shares = attribute(book)
+    assert shares.rest_maintenance == 0
+    assert sum(x.maintenance for x in shares.shares) == book.report.maintenance
+    index, lots = positions[0]
+    after = margin(m, market, Portfolio.build(positions[1:]), histories=[history])
+    assert book.after({index: -lots}).maintenance == after.maintenance

@@ -20,7 +20,6 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from riskproof.errors import SnapshotError
@@ -49,14 +48,17 @@ class UnitValues:
     _moves: dict[Fraction, dict[int, int]] = field(default_factory=dict, repr=False)
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
+    _joint: JointValues | None = field(default=None, repr=False)
     _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
     def joint(self) -> JointValues:
         """Values under the joint moves of the model's tail block."""
         from riskproof.risk.margining.tail_values import JointValues  # which is a kind of unit values itself
 
-        return JointValues(self.model, self.market)
+        if self._joint is None:
+            self._joint = JointValues(self.model, self.market)
+        return self._joint
 
     def option(self, place: int, state: State) -> int:
         """Value of one unit of an option, 10^-m."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
@@ -16,6 +16,7 @@ from riskproof.risk.margining.incremental import AccountMargin
 from riskproof.risk.margining.markets import AnyModel, from_market, from_portfolio, report_version1
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.model import RiskModel
+from riskproof.risk.tail.history import History
 
 _ZERO = Fraction(0)
 
@@ -27,6 +28,7 @@ class BookMargin(Protocol):
         market, portfolio: as given; what has expired is held but worth nothing.
         report: margin of the book.
         receivables, underlying: as given; models of version 1 have none.
+        histories: as given, for models whose joint moves come from one.
     """
 
     market: Market
@@ -34,6 +36,7 @@ class BookMargin(Protocol):
     report: MarginReport
     receivables: Mapping[int, Fraction]
     underlying: str | None
+    histories: Sequence[History]
 
     @property
     def live(self) -> list[tuple[int, int]]:
@@ -72,13 +75,14 @@ def open_book(
     portfolio: Portfolio,
     receivables: Mapping[int, Fraction] | None = None,
     underlying: str | None = None,
+    histories: Sequence[History] = (),
 ) -> BookMargin:
     """Evaluate a book; arguments and errors as of `riskproof.risk.margining.margin` and `from_portfolio`."""
     if not isinstance(model, RiskModel):
-        return Version2Book(model, market, portfolio, receivables, underlying)
+        return Version2Book(model, market, portfolio, receivables, underlying, histories)
     if receivables:
         raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
-    return Version1Book(model, market, portfolio)
+    return Version1Book(model, market, portfolio, histories)
 
 
 def traded(portfolio: Portfolio, trades: Mapping[int, int]) -> Portfolio:
@@ -97,8 +101,10 @@ def _live(market: Market, portfolio: Portfolio) -> list[tuple[int, int]]:
 class Version1Book:
     """`BookMargin` from the risk array of a model of version 1."""
 
-    def __init__(self, model: RiskModel, market: Market, portfolio: Portfolio) -> None:
-        self.model, self.market, self.portfolio = model, market, portfolio
+    def __init__(
+        self, model: RiskModel, market: Market, portfolio: Portfolio, histories: Sequence[History] = ()
+    ) -> None:
+        self.model, self.market, self.portfolio, self.histories = model, market, portfolio, histories
         self.array = compute_array(market, model)
         self.report = report_version1(model, market, self.array, portfolio)
         self.receivables: Mapping[int, Fraction] = {}
@@ -147,12 +153,13 @@ class Version2Book:
         portfolio: Portfolio,
         receivables: Mapping[int, Fraction] | None = None,
         underlying: str | None = None,
+        histories: Sequence[History] = (),
     ) -> None:
-        self.model, self.market, self.portfolio = model, market, portfolio
+        self.model, self.market, self.portfolio, self.histories = model, market, portfolio, histories
         self.receivables: Mapping[int, Fraction] = dict(receivables or {})
         self.underlying = underlying
         account = from_portfolio(market, portfolio, receivables, underlying)
-        self.account = AccountMargin(model, from_market(market), account)
+        self.account = AccountMargin(model, from_market(market, histories), account)
         self.report = self.account.report
         self._lot = 10**market.registry.quantity_exponent
 

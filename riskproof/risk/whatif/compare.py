@@ -46,7 +46,7 @@ def compare(book: BookMargin, models: Sequence[AnyModel]) -> list[Compared]:
     result = []
     for model in models:
         try:
-            other = open_book(model, book.market, book.portfolio, book.receivables, book.underlying)
+            other = open_book(model, book.market, book.portfolio, book.receivables, book.underlying, book.histories)
             result.append(Compared(model.name, other.report))
         except RiskproofError as error:
             result.append(Compared(model.name, None, error))
