@@ -13,6 +13,7 @@ docs/margin.md says what each number means. Instruments are priced once, when a 
 trade but what the trade touches.
 """
 
+from riskproof.risk.whatif import amounts
 from riskproof.risk.whatif.attribution import Attribution, Share, attribute
 from riskproof.risk.whatif.binding import Binding, binding
 from riskproof.risk.whatif.book import BookMargin, Version1Book, Version2Book, open_book
@@ -30,6 +31,7 @@ __all__ = [
     "Version1Book",
     "Version2Book",
     "alone_total",
+    "amounts",
     "attribute",
     "binding",
     "compare",

@@ -18,6 +18,16 @@ def value(report: MarginReport, amount: Fraction) -> str:
     return _rounded(amount, *report.rounding.value)
 
 
+def shown_requirement(report: MarginReport, amount: Fraction) -> str:
+    """A requirement to two places and with thousands separators, for people; rounded in the model's direction."""
+    return grouped(_rounded(amount, min(2, report.rounding.requirement[0]), report.rounding.requirement[1]))
+
+
+def shown_value(report: MarginReport, amount: Fraction) -> str:
+    """Anything else to two places and with thousands separators, for people; rounded in the model's direction."""
+    return grouped(_rounded(amount, min(2, report.rounding.value[0]), report.rounding.value[1]))
+
+
 def grouped(decimal: str, decimals: int = 2) -> str:
     """A decimal with thousands separators and at least `decimals` places."""
     whole, _, fraction = decimal.lstrip("-").partition(".")

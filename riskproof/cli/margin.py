@@ -1,0 +1,174 @@
+"""`riskproof margin`, `whatif` and `report`: what a book needs under a model, why, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.market import FILE, load_market
+from riskproof.cli.models import any_model
+from riskproof.cli.output import compiling, emit_json, json_option, reports_errors
+from riskproof.cli.risk import MARKET, MODEL
+
+if TYPE_CHECKING:
+    from riskproof.market.marketfile import Market
+    from riskproof.risk.margining import AnyModel
+    from riskproof.risk.whatif import BookMargin, Compared
+
+BOOK = click.option(
+    "--portfolio",
+    "book_file",
+    required=True,
+    type=FILE,
+    help="Book: CSV with the header instrument,quantity, or an account file (JSON) with unsettled P&L and funding.",
+)
+COMPARE = click.option(
+    "--compare",
+    "compared",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Another model for the same book; may be given again [default: cross and isolated margin].",
+)
+
+
+@click.command()
+@MARKET
+@BOOK
+@MODEL
+@COMPARE
+@click.option(
+    "--positions", is_flag=True, help="What each position contributes: Euler's share, marginal margin, alone."
+)
+@click.option("--reverse-stress", is_flag=True, help="The smallest moves that exhaust the equity.")
+@json_option
+@reports_errors
+def margin(
+    market_file: Path,
+    book_file: Path,
+    model_name: str,
+    compared: tuple[str, ...],
+    positions: bool,
+    reverse_stress: bool,
+    as_json: bool,
+) -> None:
+    """Margin of a book: what binds, every charge, excess, and what netting saves."""
+    from riskproof.cli.margin_document import margin_document
+    from riskproof.cli.margin_text import margin_text
+    from riskproof.risk.whatif import alone_total, attribute, directions_of
+    from riskproof.risk.whatif import reverse_stress as stress
+
+    market, model = load_market(market_file), any_model(model_name)
+    with compiling():
+        book = _open(model, market, book_file)
+        others = comparisons(book, model, compared)
+        alone = alone_total(book)
+        shares = attribute(book) if positions else None
+        moves = None
+        if reverse_stress:
+            still = getattr(model, "unshocked", ())
+            moves = stress(market, book.portfolio, book.report.equity, directions_of(market, book.portfolio, still))
+    if as_json:
+        emit_json(margin_document(book, others, alone, shares, moves))
+    else:
+        click.echo(margin_text(book, others, alone, shares, moves))
+
+
+@click.command()
+@MARKET
+@BOOK
+@MODEL
+@click.option(
+    "--trade",
+    "trades",
+    multiple=True,
+    required=True,
+    metavar="INSTRUMENT=QUANTITY",
+    help="What is bought, or with a minus sold; may be given again.",
+)
+@json_option
+@reports_errors
+def whatif(market_file: Path, book_file: Path, model_name: str, trades: tuple[str, ...], as_json: bool) -> None:
+    """Margin before and after trades, and what each of them adds. Trades are paid at the snapshot's values, without fees."""
+    from riskproof.cli.margin_document import whatif_document
+    from riskproof.cli.margin_text import whatif_text
+
+    market, model = load_market(market_file), any_model(model_name)
+    wanted = _trades(trades, market)
+    with compiling():
+        book = _open(model, market, book_file)
+        after = book.after(wanted)
+        without = {i: book.after({j: q for j, q in wanted.items() if j != i}) for i in wanted}
+    if as_json:
+        emit_json(whatif_document(book, wanted, after, without))
+    else:
+        click.echo(whatif_text(book, wanted, after, without))
+
+
+@click.command()
+@MARKET
+@BOOK
+@MODEL
+@COMPARE
+@click.option("--out", required=True, type=FILE, help="HTML file to write.")
+@reports_errors
+def report(market_file: Path, book_file: Path, model_name: str, compared: tuple[str, ...], out: Path) -> None:
+    """One offline page: heat map of the risk array, Greeks, margin by model and by charge, what each position contributes."""
+    from riskproof.report import render
+    from riskproof.risk.whatif import alone_total, attribute
+
+    market, model = load_market(market_file), any_model(model_name)
+    with compiling():
+        book = _open(model, market, book_file)
+        others = comparisons(book, model, compared)
+        page = render(model, book, others, alone_total(book), attribute(book))
+    write_bytes(out, page)
+    click.echo(f"{out}: {len(page):,} bytes", err=True)
+
+
+def _open(model: AnyModel, market: Market, file: Path) -> BookMargin:
+    """The book in a file: CSV, or an account file if it starts as a JSON object does."""
+    from riskproof.market.portfolio import parse_book
+    from riskproof.risk.margining.account_file import parse_account
+    from riskproof.risk.whatif import open_book
+
+    data = read_bytes(file)
+    if data.lstrip()[:1] == b"{":
+        account = parse_account(data, market.registry, str(file))
+        return open_book(model, market, account.portfolio, dict(account.receivables), account.underlying)
+    return open_book(model, market, parse_book(data, market.registry, str(file)))
+
+
+def comparisons(book: BookMargin, model: AnyModel, compared: Sequence[str]) -> list[Compared]:
+    """The book under the models that were asked for, which have to take it, or under those that it is compared with by default."""
+    from riskproof.risk.whatif import compare, default_models
+
+    if not compared:
+        return compare(book, default_models(model))
+    found = compare(book, [any_model(name) for name in compared])
+    for other in found:
+        if other.refusal is not None:
+            raise other.refusal
+    return found
+
+
+def _trades(texts: Sequence[str], market: Market) -> dict[int, int]:
+    from riskproof.errors import InputError, PortfolioError
+    from riskproof.market.portfolio import parse_quantity
+
+    trades: dict[int, int] = {}
+    for n, text in enumerate(texts, start=1):
+        where = f"--trade {n}"
+        name, equals, quantity = text.rpartition("=")
+        if not equals or not name:
+            raise InputError("not an instrument and a quantity", where=where, expected="INSTRUMENT=QUANTITY")
+        index = market.registry.index_of(name, where)
+        if index in trades:
+            raise PortfolioError(f"{name} again", where=where, expected="each instrument once")
+        trades[index] = parse_quantity(quantity, market.registry, where)
+        if trades[index] == 0:
+            raise PortfolioError("a trade of nothing", where=where, expected="a quantity that is not zero")
+    return trades

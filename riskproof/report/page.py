@@ -1,0 +1,329 @@
+"""The page, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+from riskproof.market.registry import Instrument, Kind
+from riskproof.report import heat
+from riskproof.report.html import Cell, Html, element, joined, markup, section, table
+from riskproof.report.style import stylesheet
+from riskproof.risk.greeks import MONEY_EXPONENT, portfolio_greeks
+from riskproof.risk.margining import AnyModel, MarginReport
+from riskproof.risk.model import RiskModel
+from riskproof.risk.whatif import Attribution, BookMargin, Compared, amounts, binding
+from riskproof.risk.whatif.amounts import grouped, shown_requirement, shown_value
+from riskproof.units import RATIO_EXPONENT, RATIO_ONE, format_decimal, format_time, round_half_even
+
+MAX_COLUMNS: Final = 64  # scenarios in the detailed heat map; the page says so where it leaves some out
+MAX_POSITIONS: Final = 500
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def render(
+    model: AnyModel, book: BookMargin, compared: Sequence[Compared], alone: Fraction, attribution: Attribution
+) -> bytes:
+    """The page, UTF-8.
+
+    Args:
+        compared, alone, attribution: as `riskproof.risk.whatif` gives them for this book.
+
+    Raises:
+        DomainError, OverflowMoneyError: a Greek that the kernel cannot give.
+    """
+    r = book.report
+    parts = [
+        _head(model, book),
+        _margin(r),
+        _candidates(r),
+        _charges(r),
+        _models(r, compared, alone),
+        _book_map(model, book),
+        _array(model, book),
+        _greeks(book),
+        _positions(book, attribution),
+    ]
+    title = f"{r.model}: margin and risk array"
+    page = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{markup(title)}</title>\n<style>{stylesheet(heat.LEVELS)}</style>\n</head>\n<body>\n"
+        f"{joined(parts).text}\n</body>\n</html>\n"
+    )
+    return page.encode("utf-8")
+
+
+def _head(model: AnyModel, book: BookMargin) -> Html:
+    market = book.market
+    digests = (
+        ("registry", market.registry.digest),
+        ("snapshot", market.snapshot.digest),
+        ("model", book.report.model_digest),
+    )
+    names = joined((Html(f"{name} <code>{digest.hex()}</code>") for name, digest in digests), "<br>\n")
+    links = (
+        ("margin", "Margin"),
+        ("models", "Models"),
+        ("book", "Heat map"),
+        ("array", "By position"),
+        ("greeks", "Greeks"),
+    )
+    return joined(
+        [
+            element("h1", f"{model.name}: {len(book.portfolio)} positions at {format_time(market.snapshot.time)}"),
+            element("p", model.description, "quiet"),
+            element("p", names, "quiet"),
+            element("nav", joined((Html(f'<a href="#{at}">{text}</a>') for at, text in links), "\n")),
+        ]
+    )
+
+
+def _margin(r: MarginReport) -> Html:
+    cards = []
+    for name, amount in (
+        ("equity", shown_value(r, r.equity)),
+        ("initial margin", shown_requirement(r, r.initial)),
+        ("excess over initial", shown_value(r, r.excess_initial)),
+        ("maintenance margin", shown_requirement(r, r.maintenance)),
+        ("excess over maintenance", shown_value(r, r.excess_maintenance)),
+    ):
+        css = "short" if amount.startswith("-") else ""
+        cards.append(element("div", Html(f"{markup(name)}{element('b', amount, css).text}"), "card"))
+    currency = element("p", f"Amounts in {r.settlement}, rounded against the account.", "quiet")
+    rows = [
+        [b.set, b.candidate or "the sum of the charges", ", ".join(r.scenario_ids[s] for s in b.scenarios)]
+        for b in binding(r)
+    ]
+    bound = table(["netting set", "binds", "in scenario"], rows)
+    return section("margin", "Margin", element("div", joined(cards), "cards"), currency, bound)
+
+
+def _candidates(r: MarginReport) -> Html:
+    tables = []
+    for c in r.choices:
+        where = f"{c.set}: " if c.set else ""
+        chosen = [label for label, _ in c.candidates].index(c.binding)
+        rows = [[label, shown_value(r, x)] for label, x in c.candidates]
+        tables.append(table([f"{where}{c.term}, {c.margin}", r.settlement], rows, marked=frozenset({chosen})))
+    return section("candidates", "What competed", *(tables or [element("p", "This model adds everything up.")]))
+
+
+def _charges(r: MarginReport) -> Html:
+    rows = [[name, shown_requirement(r, i), shown_requirement(r, m)] for name, (i, m) in r.charges.items()]
+    return section("charges", "Charges", table(["charge", "initial", "maintenance"], rows))
+
+
+def _models(r: MarginReport, compared: Sequence[Compared], alone: Fraction) -> Html:
+    share = amounts.percentage(alone - r.initial, alone)
+    rows: list[list[Cell]] = [
+        [
+            r.model,
+            shown_requirement(r, r.initial),
+            shown_requirement(r, r.maintenance),
+            shown_value(r, r.excess_initial),
+            "",
+            "",
+        ],
+        ["each position alone", shown_requirement(r, alone), "", "", shown_value(r, alone - r.initial), share],
+    ]
+    for x in compared:
+        if x.report is None:
+            rows.append([x.model, f"does not take this book: {x.refusal}", "", "", "", ""])
+            continue
+        o, saved = x.report, x.saving(r)
+        figures = (
+            shown_requirement(o, o.initial),
+            shown_requirement(o, o.maintenance),
+            shown_value(o, o.excess_initial),
+            shown_value(r, saved),
+        )
+        rows.append([x.model, *figures, amounts.percentage(saved, o.initial)])
+    header = ["model", "initial margin", "maintenance margin", "excess over initial", "saved by netting", "share"]
+    charges = sorted({name for x in compared if x.report for name in x.report.charges} | r.charges.keys())
+    reports = [r, *(x.report for x in compared if x.report)]
+    by_charge = [
+        [name, *(shown_requirement(o, o.charges[name][0]) if name in o.charges else "" for o in reports)]
+        for name in charges
+    ]
+    return section(
+        "models",
+        "Margin by model",
+        table(header, rows, marked=frozenset({0})),
+        element("h3", "Initial margin's charges by model"),
+        table(["charge", *(o.model for o in reports)], by_charge),
+    )
+
+
+def _scenario_axes(model: AnyModel) -> list[tuple[str, str]]:
+    """(price, volatility and time) of each scenario, as text."""
+    if isinstance(model, RiskModel):
+        return [
+            (_percent(s.price_shock), f"vol {_percent(s.vol_shock)}{_time(s.time_shift_seconds)}")
+            for s in model.scenarios
+        ]
+    axes = []
+    for t in model.scenarios:
+        weight = "" if t.weight == 1 else f", weight {_decimal(t.weight)}"
+        price = _percent(round_half_even(t.price.numerator * RATIO_ONE, t.price.denominator))
+        axes.append((price, f"vol {t.vol or 'unchanged'}{_time(t.time_shift_seconds)}{weight}"))
+    return axes
+
+
+def _decimal(x: Fraction) -> str:
+    return format_decimal(round_half_even(x.numerator * 10**6, x.denominator), 6)
+
+
+def _percent(ratio: int) -> str:
+    text = format_decimal(round_half_even(ratio, 10**8), 2)
+    return f"{'+' if ratio > 0 else ''}{text}%"
+
+
+def _time(seconds: int) -> str:
+    return f", {seconds // 3600} h" if seconds else ""
+
+
+def _binding_scenarios(r: MarginReport) -> frozenset[int]:
+    return frozenset(s for b in binding(r) for s in b.scenarios)
+
+
+def _book_map(model: AnyModel, book: BookMargin) -> Html:
+    """P&L of the book: prices across, volatility and time down."""
+    r = book.report
+    axes = _scenario_axes(model)
+    totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(len(axes))]
+    bound = _binding_scenarios(r)
+    prices = sorted({p for p, _ in axes}, key=lambda p: Fraction(p.rstrip("%")))
+    kinds = list(dict.fromkeys(v for _, v in axes))
+    found = {axis: n for n, axis in reversed(list(enumerate(axes)))}
+    largest = max((abs(x) for x in totals), default=Fraction(0))
+    rows: list[list[Cell]] = []
+    for kind in kinds:
+        cells: list[Cell] = [kind]
+        for price in prices:
+            n = found.get((price, kind))
+            cells.append("" if n is None else _cell(totals[n], largest, n in bound))
+        rows.append(cells)
+    text = (
+        "P&L of the whole book by move of the price (across) and of volatility and time (down); what binds is marked."
+    )
+    return section("book", "Heat map of the book", element("p", text, "quiet"), table(["", *prices], rows))
+
+
+def _cell(amount: Fraction, largest: Fraction, binds: bool) -> Html:
+    mark = "binds " if binds else ""
+    return element("div", f"{mark}{heat.whole(amount)}", heat.level(amount, largest) or "zero")
+
+
+def _array(model: AnyModel, book: BookMargin) -> Html:
+    """The risk array by underlying, expiry and position."""
+    r, instruments = book.report, book.market.registry.instruments
+    totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(book.scenarios)]
+    bound = _binding_scenarios(r)
+    if not totals:
+        return section(
+            "array", "Risk array", element("p", "This model has no scenarios: its margin is made of charges alone.")
+        )
+    shown = sorted(sorted(range(len(totals)), key=lambda n: (n not in bound, totals[n], n))[:MAX_COLUMNS])
+    per_position = book.pnl_by_position()
+    size = {i: max((abs(x) for x in pnl), default=Fraction(0)) for i, pnl in per_position.items()}
+    largest = set(sorted(per_position, key=lambda i: (-size[i], i))[:MAX_POSITIONS])
+    rows = [heat.Row("book", "total", [totals[n] for n in shown])]
+    by_underlying: dict[str, dict[str, list[int]]] = {}
+    for i in sorted(per_position, key=lambda i: _order(instruments[i])):
+        by_underlying.setdefault(instruments[i].underlying, {}).setdefault(_expiry(instruments[i]), []).append(i)
+    left_out = 0
+    for underlying, groups in by_underlying.items():
+        members = [i for held in groups.values() for i in held]
+        rows.append(heat.Row(underlying, "underlying", _sum(per_position, members, shown)))
+        for expiry, held in groups.items():
+            rows.append(heat.Row(expiry, "expiry", _sum(per_position, held, shown)))
+            rows += [
+                heat.Row(instruments[i].name, "position", [per_position[i][n] for n in shown])
+                for i in held
+                if i in largest
+            ]
+            left_out += sum(i not in largest for i in held)
+    axes = _scenario_axes(model)
+    columns = [(r.scenario_ids[n], *axes[n]) for n in shown]
+    notes = ["P&L in each scenario, in units of the currency; each level is shaded against its own largest number."]
+    if len(shown) < len(totals):
+        notes.append(f"The {len(shown)} worst of {len(totals)} scenarios are shown.")
+    if left_out:
+        notes.append(f"{left_out} smaller positions are in the sums only.")
+    marked = frozenset(k for k, n in enumerate(shown) if n in bound)
+    return section(
+        "array",
+        "Risk array by underlying, expiry and position",
+        element("p", " ".join(notes), "quiet"),
+        heat.heat_map(columns, rows, marked),
+    )
+
+
+def _order(x: Instrument) -> tuple[str, int, str, int, str]:
+    kind = "" if x.expiry is None else x.option_type.value if x.option_type else ""
+    return x.underlying, x.expiry or 0, kind, x.strike or 0, x.name
+
+
+def _expiry(x: Instrument) -> str:
+    if x.expiry is None:
+        return {Kind.SPOT: "spot", Kind.PERPETUAL: "perpetual"}.get(x.kind, x.kind.value)
+    return format_time(x.expiry)[:10]
+
+
+def _sum(pnl: dict[int, tuple[Fraction, ...]], held: Sequence[int], shown: Sequence[int]) -> list[Fraction]:
+    return [sum((pnl[i][n] for i in held), Fraction(0)) for n in shown]
+
+
+def _greeks(book: BookMargin) -> Html:
+    greeks = portfolio_greeks(book.market, book.portfolio)
+
+    def money(x: int) -> str:
+        return grouped(format_decimal(round_half_even(x, 10 ** (MONEY_EXPONENT - 2)), 2))
+
+    def coins(x: int) -> str:
+        return grouped(format_decimal(round_half_even(x, 10 ** (RATIO_EXPONENT - 6)), 6))
+
+    rows = [
+        [u, coins(delta), coins(gamma), *(money(x) for x in (n.delta_cash, n.gamma_cash, n.vega, n.theta, n.rho))]
+        for u, delta, gamma, n in greeks.by_underlying
+    ]
+    t = greeks.total
+    rows.append(["total", "", "", *(money(x) for x in (t.delta_cash, t.gamma_cash, t.vega, t.theta, t.rho))])
+    header = [
+        "underlying",
+        "delta, coins",
+        "gamma",
+        "delta cash",
+        "gamma cash, 1 %",
+        "vega, 1 %",
+        "theta, a day",
+        "rho, 1 %",
+    ]
+    return section("greeks", "Greeks", table(header, rows))
+
+
+def _positions(book: BookMargin, attribution: Attribution) -> Html:
+    r, instruments = book.report, book.market.registry.instruments
+    lots, e = dict(book.portfolio.positions), book.market.registry.quantity_exponent
+    rows = [
+        [
+            instruments[x.index].name,
+            grouped(format_decimal(lots[x.index], e), 0)
+            if lots[x.index] % 10**e == 0
+            else format_decimal(lots[x.index], e),
+            shown_value(r, x.initial),
+            shown_value(r, x.maintenance),
+            shown_value(r, x.marginal_initial),
+            shown_requirement(r, x.alone_initial),
+        ]
+        for x in sorted(attribution.shares, key=lambda x: (-x.initial, x.index))
+    ]
+    rows.append(
+        ["(rest)", "", shown_value(r, attribution.rest_initial), shown_value(r, attribution.rest_maintenance), "", ""]
+    )
+    header = ["position", "quantity", "share of initial", "share of maintenance", "marginal initial", "alone"]
+    text = "Shares are Euler's: with the rest they add up to the margin. Marginal is what the margin falls by without the position."
+    return section("positions", "What each position contributes", element("p", text, "quiet"), table(header, rows))
