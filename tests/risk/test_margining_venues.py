@@ -37,6 +37,15 @@ from riskproof.risk.model import RiskModel
 DAY = 86_400
 F = Fraction
 VENUES = ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"]
+DIGESTS = {
+    "deribit-like": "2f7eb577312ae0c3",
+    "okx-like": "93e062c8759f14e6",
+    "span16": "f6a92ab15d7e5428",
+    "tims10": "5dff95b74c06e2ce",
+    "paradex24": "5f192fea6d4d6712",
+    "isolated": "c2d8cd89e31f3748",
+    "cross": "f442853616f61ce7",
+}
 
 
 def option(name: str, underlying: str, strike: int, side: OptionType, days: int) -> Listing:
@@ -270,6 +279,21 @@ def test_every_position_by_itself() -> None:
     }  # losses 10.1; 11 (a call of 10 that becomes 21); 10 (a put of 10 at 132)
     assert charged({"kind": "standalone", "locked": False}, positions) == (F("31.1") / 2, F("31.1") / 4)
     assert charged({"kind": "standalone", "locked": True}, positions) == (F("21.1") / 2 + 10, F("21.1") / 4 + 10)
+
+
+def test_every_position_by_itself_with_a_dampener() -> None:
+    """A dampener takes a fixed amount, so that size counts: 8 off losses of 10.1 and 20, and all of 5.05."""
+    grid = {"scenarios": [{"id": "s", "price": "-0.1", "dampener": "8"}]}
+    rates = {"initial": "1", "maintenance": "1"}
+    m = model(grid=grid, charges=[{"id": "x", "kind": "standalone", "locked": False, "rates": rates}])
+    assert run(m, {"PERP": 1}).charges["x"][0] == F("2.1")
+    assert run(m, {"PERP": "0.5"}).charges["x"][0] == 0
+    assert run(m, {"C30": 2}).charges["x"][0] == 2 * 10 - 8
+
+
+def test_digests_do_not_change() -> None:
+    """A digest is what attestations name: another one is another model."""
+    assert {name: load_model(name).digest.hex()[:16] for name in VENUES} == DIGESTS
 
 
 def test_terms_by_hand() -> None:

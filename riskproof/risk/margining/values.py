@@ -50,6 +50,8 @@ class UnitValues:
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
     _joint: JointValues | None = field(default=None, repr=False)
     _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
+    # Largest loss of one unit, 10^-m, by (group, place, 1 long or -1 short); the charge `standalone` keeps it here.
+    losses: dict[tuple[str, int, int], Fraction] = field(default_factory=dict, repr=False)
 
     @property
     def joint(self) -> JointValues:

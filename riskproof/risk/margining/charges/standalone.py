@@ -59,26 +59,32 @@ class Standalone:
             total += max(_ZERO, rate * self._loss(h, values))
         for holdings in book.options.values():
             for h in holdings:
-                held = self._value(h, values) if self.locked else _ZERO
-                total += max(_ZERO, rate * self._loss(h, values), held)
-        return total
-
-    @staticmethod
-    def _value(h: Holding, values: UnitValues) -> Fraction:
-        return h.quantity * Fraction(values.option(h.place, BASE), 10**values.market.money_exponent)
+                locked = h.quantity * values.option(h.place, BASE) if self.locked and h.quantity > 0 else _ZERO
+                total += max(_ZERO, rate * self._loss(h, values), locked)
+        return total / 10**values.market.money_exponent
 
     def _loss(self, h: Holding, values: UnitValues) -> Fraction:
+        """l_i in 10^-m: that of one unit on the position's side, times its size, but where a dampener takes a fixed amount."""
+        side = 1 if h.quantity > 0 else -1
+        if any(values.model.scenarios[place].dampener for place in values.model.groups[self.group]):
+            return self._largest(h, h.quantity, values)
+        key = (self.group, h.place, side)
+        if key not in values.losses:
+            values.losses[key] = self._largest(h, Fraction(side), values)
+        return abs(h.quantity) * values.losses[key]
+
+    def _largest(self, h: Holding, quantity: Fraction, values: UnitValues) -> Fraction:
         option = h.listing.strike is not None
         long, short = values.static_factors(h.place) if option else (Fraction(1), Fraction(1))
-        worst = None
+        one = 10**values.market.money_exponent
+        losses = []
         for place in values.model.groups[self.group]:
             s = values.model.scenarios[place]
             if option:
-                shocked = h.quantity * Fraction(values.option(h.place, s.state), 10**values.market.money_exponent)
-                pnl = shocked * (long if shocked >= 0 else short) - self._value(h, values)
+                shocked = quantity * values.option(h.place, s.state)
+                pnl = shocked * (long if shocked >= 0 else short) - quantity * values.option(h.place, BASE)
                 pnl = -abs(pnl) if s.expiry_pnl == ADVERSE else pnl
             else:
-                pnl = values.moves((h,), s.price)
-            pnl = s.counted(s.weight * pnl)
-            worst = pnl if worst is None else min(worst, pnl)
-        return _ZERO if worst is None else -worst
+                pnl = quantity * values.move(h.place, s.price)
+            losses.append(-s.counted(s.weight * pnl / one) * one if s.dampener else -s.weight * pnl)
+        return max(losses)
