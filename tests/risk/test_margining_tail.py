@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import itertools
+import json
+import re
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -34,7 +37,7 @@ from riskproof.risk.tail.correlation import Correlation
 from riskproof.risk.tail.estimators import shrunk_covariance
 from riskproof.risk.tail.evaluate import evaluate_tail
 from riskproof.risk.tail.history import Factor, History
-from riskproof.risk.tail.history_csv import import_surface
+from riskproof.risk.tail.history_csv import import_closes, import_surface
 from riskproof.risk.tail.methods import MonteCarlo
 from riskproof.risk.tail.model import TailModel
 from riskproof.risk.tail.moves import plain_moves
@@ -522,3 +525,24 @@ def test_a_book_with_a_history_is_compared_attributed_and_traded() -> None:
     index, lots = positions[0]
     after = margin(m, market, Portfolio.build(positions[1:]), histories=[history])
     assert book.after({index: -lots}).maintenance == after.maintenance
+
+
+def test_the_block_of_the_page_is_a_block() -> None:
+    """docs/risk-model.md: its members are accepted, and its history is that of the closes."""
+    page = (Path(__file__).resolve().parents[2] / "docs/risk-model.md").read_text()
+    (block,) = [x for x in re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if '"history"' in x]
+    written = document(
+        PLAIN, aggregate={"account": {"equity": "0", "initial": "0", "maintenance": "joint_tail.recent"}}
+    )
+    written["tail"] = json.loads(block)
+    m = MarginModel.from_document(written)
+    assert m.to_document()["tail"] == written["tail"]
+    file = SHARED / "daily_closes.csv"
+    if not file.exists():
+        pytest.skip(f"no market data at {file}")
+    history = import_closes(file.read_bytes(), file.name, ("BTC", "ETH"))
+    moves = [b / a for a, b in itertools.pairwise(history.levels[-500:, 0].tolist())]
+    worst = sorted(moves)[:13]
+    expected = 100 * (12.475 - sum(worst[:12]) - 0.475 * worst[12]) / 12.475
+    found = run(m, {"BTC-PERP": 1}, replace(MARKET, histories=(history,))).maintenance
+    assert float(found) == pytest.approx(expected, rel=1e-9)
