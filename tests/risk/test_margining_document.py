@@ -52,7 +52,7 @@ def test_models_of_both_versions_have_one_door() -> None:
     assert isinstance(load("derive-pm1"), MarginModel)
     assert read(load("crypto-pm").to_bytes()) == load("crypto-pm")
     assert read(json.dumps(base(), indent=3).encode()) == load("derive-pm2")
-    with pytest.raises(ModelError, match=r"model: no model 'deriv' ships \(expected crypto-pm, "):
+    with pytest.raises(ModelError, match=r"model: no model 'deriv' ships \(expected cross, crypto-pm, "):
         load("deriv")
     with pytest.raises(ModelError, match="model: no model 'x' ships"):
         load_model("x")

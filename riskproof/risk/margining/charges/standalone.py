@@ -71,13 +71,14 @@ class Standalone:
         key = (self.group, h.place, side)
         if key not in values.losses:
             values.losses[key] = self._largest(h, Fraction(side), values)
-        return abs(h.quantity) * values.losses[key]
+        size: Fraction = abs(h.quantity)
+        return size * values.losses[key]
 
     def _largest(self, h: Holding, quantity: Fraction, values: UnitValues) -> Fraction:
         option = h.listing.strike is not None
         long, short = values.static_factors(h.place) if option else (Fraction(1), Fraction(1))
         one = 10**values.market.money_exponent
-        losses = []
+        losses: list[Fraction] = []
         for place in values.model.groups[self.group]:
             s = values.model.scenarios[place]
             if option:
