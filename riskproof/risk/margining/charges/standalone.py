@@ -61,7 +61,7 @@ class Standalone:
             for h in holdings:
                 locked = h.quantity * values.option(h.place, BASE) if self.locked and h.quantity > 0 else _ZERO
                 total += max(_ZERO, rate * self._loss(h, values), locked)
-        return total / 10**values.market.money_exponent
+        return Fraction(total, 10**values.market.money_exponent)
 
     def _loss(self, h: Holding, values: UnitValues) -> Fraction:
         """l_i in 10^-m: that of one unit on the position's side, times its size, but where a dampener takes a fixed amount."""
