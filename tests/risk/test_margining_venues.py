@@ -326,7 +326,7 @@ def test_notional_of_some_underlyings() -> None:
 def netted() -> MarginModel:
     """The model `cross`, with its scenarios netted over the whole account."""
     document = load_model("cross").to_document()
-    buffers = [f"charge.{c['id']}" for c in document["charges"] if c["id"] != "positions"]  # type: ignore[index,union-attr,call-overload]
+    buffers = [f"charge.{c['id']}" for c in document["charges"] if c["id"] != "positions"]
     document["netting"] = {"sets": "account"}
     document["aggregate"] = {
         "account": {
@@ -432,6 +432,14 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         lambda d: d["netting"].update(gain_factor="1.5"),
         r"m\.netting\.gain_factor: 1\.5 is out of range \(expected at least 0 and at most 1\)",
     ),
+    "gains across sets where there is one": (
+        lambda d: d.update(netting={"sets": "account", "gain_factor": "0.5"}),
+        r'm\.netting\.gain_factor: there is one set only \(expected none, or sets "underlying"\)',
+    ),
+    "offset between sets of one": (
+        lambda d: d.update(netting={"sets": "account"}, charges=[{"id": "x", "kind": "offset", "spreads": []}]),
+        r"m\.netting\.sets: an offset between sets of one \(expected underlying, or no offset\)",
+    ),
     "joint in a set": (
         lambda d: d["aggregate"].update(set={"y": "joint.all"}),
         r"m\.aggregate\.set\.y: no number 'joint\.all'",
@@ -519,7 +527,7 @@ def test_relative_moves_do_not_mix_with_scan_ranges() -> None:
 
 def test_a_credit_of_the_account_is_no_number_of_a_set() -> None:
     document = offset_model().to_document()
-    document["aggregate"]["set"] = {"y": "charge.x"}  # type: ignore[index,call-overload]
+    document["aggregate"]["set"] = {"y": "charge.x"}
     with pytest.raises(ModelError, match=r"m\.aggregate\.set\.y: no number 'charge\.x'"):
         MarginModel.from_document(document, "m")
 

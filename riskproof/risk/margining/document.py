@@ -206,6 +206,11 @@ def _read(node: Json) -> MarginModel:
             raise ModelError(f"{name} is listed twice", where=f"charges[{i}].id", expected="one charge of an id")
         parsed.append((name, charge))
     netting = encoding.members(m["netting"], "netting", ("sets",), ("gain_factor",))
+    sets = grid.choice(netting["sets"], "netting.sets", ACCOUNT, UNDERLYING)
+    if sets != UNDERLYING and any(charges.of_account(charge) for _, charge in parsed):
+        raise ModelError("an offset between sets of one", where="netting.sets", expected=f"{UNDERLYING}, or no offset")
+    if sets != UNDERLYING and "gain_factor" in netting:
+        raise ModelError("there is one set only", where="netting.gain_factor", expected=f'none, or sets "{UNDERLYING}"')
     rounding = encoding.members(m["rounding"], "rounding", ("requirement", "value"))
     limits = encoding.members(m["limits"], "limits", ("legs", "expiries", "underlyings", "snapshot_age_seconds"))
     return MarginModel(
@@ -215,7 +220,7 @@ def _read(node: Json) -> MarginModel:
         scenarios=scenarios,
         volatility=vol,
         pricing=pricing.parse(m["pricing"]),
-        sets=grid.choice(netting["sets"], "netting.sets", ACCOUNT, UNDERLYING),
+        sets=sets,
         charges=tuple(parsed),
         aggregate=aggregate.parse(
             m["aggregate"],
