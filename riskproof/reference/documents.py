@@ -149,7 +149,7 @@ def parse_challenge(data: bytes) -> Challenge:
 
 def _statement(m: dict[str, Any]) -> str:
     """The statement; sections 2.6 and 3: `requirement` belongs to `margin` and `excess`, and to no other."""
-    statement = _one_of(m["statement"], "challenge.statement", ("loss", "solvency", "margin", "excess"))
+    statement = str(_one_of(m["statement"], "challenge.statement", ("loss", "solvency", "margin", "excess")))
     if ("requirement" in m) != (statement in ("margin", "excess")):
         raise Malformed("challenge.requirement: missing, or of another statement")
     if "requirement" in m:

@@ -172,7 +172,7 @@ class Charges:
         x = self.listed
         net = x.sum(holdings, lambda h: x.values.delta(h.place))
         if all((c * 10**_NET_DECIMALS).denominator == 1 for c in net.positions.values()):
-            return magnitude(f"net delta, {name}", net)
+            return magnitude(f"net delta, {name}", net, fine=True)
         if len(net.positions) > 1:
             self.note(f"charge {name}: deltas that no decimal says exactly are not netted")
         return self._gross(name, holdings)
@@ -181,7 +181,7 @@ class Charges:
         x, parts = self.listed, []
         for h in holdings:
             size = x.lots(h, _fitting(abs(x.values.delta(h.place)) * x.part.lot) / x.part.lot)
-            parts.append(magnitude(f"delta of {h.listing.name} of {x.label}, {name}", size))
+            parts.append(magnitude(f"delta of {h.listing.name} of {x.label}, {name}", size, fine=True))
         return total(parts)
 
     def _delta(self, name: str, charge: Delta) -> Affine:

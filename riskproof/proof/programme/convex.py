@@ -100,12 +100,13 @@ class Node:
 class Maximum(Node):
     """The largest of its arguments. With `credit`, its negative may be bounded by that of its first argument.
 
-    `size` says that the arguments are a and -a.
+    `size` says that the arguments are a and -a; `fine`, that the weights on it are large, a price say, so that it needs more digits.
     """
 
     arguments: tuple[Affine, ...]
     credit: bool = False
     size: bool = False
+    fine: bool = False
 
     @property
     def is_nonnegative(self) -> bool:
@@ -157,9 +158,9 @@ def maximum(name: str, arguments: Sequence[Affine], *, credit: bool = False) -> 
     return arguments[0] if len(arguments) == 1 else weighted(Maximum(name, tuple(arguments), credit))
 
 
-def magnitude(name: str, a: Affine) -> Affine:
+def magnitude(name: str, a: Affine, *, fine: bool = False) -> Affine:
     """|a|."""
-    return Affine(abs(a.constant)) if a.is_constant else weighted(Maximum(name, (a, -a), size=True))
+    return Affine(abs(a.constant)) if a.is_constant else weighted(Maximum(name, (a, -a), size=True, fine=fine))
 
 
 def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
@@ -205,7 +206,9 @@ def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
     def inner(node: Node) -> Node:
         if node not in known:
             if isinstance(node, Maximum):
-                known[node] = Maximum(node.name, tuple(above(a) for a in _flattened(node)), size=node.size)
+                known[node] = Maximum(
+                    node.name, tuple(above(a) for a in _flattened(node)), size=node.size, fine=node.fine
+                )
             elif isinstance(node, Shortfall):
                 known[node] = Shortfall(node.name, tuple(above(a) for a in node.losses), node.weights, node.mass)
             elif isinstance(node, Discounted):

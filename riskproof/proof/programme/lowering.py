@@ -127,8 +127,9 @@ class Lowering:
         """The auxiliaries that a node is."""
         if node not in self._nodes:
             if isinstance(node, Maximum):
+                signed = not node.is_nonnegative
                 self._nodes[node] = self._above(
-                    node.name, node.arguments, signed=not node.is_nonnegative, size=node.size
+                    node.name, node.arguments, signed=signed, size=node.size, fine=node.fine
                 )
             elif isinstance(node, Discounted):
                 self._nodes[node] = self._discounted(node)
@@ -138,9 +139,11 @@ class Lowering:
                 raise AssertionError("no node of this kind")
         return self._nodes[node]
 
-    def _above(self, name: str, arguments: Sequence[Affine], *, signed: bool, size: bool = False) -> Parts:
+    def _above(
+        self, name: str, arguments: Sequence[Affine], *, signed: bool, size: bool = False, fine: bool = False
+    ) -> Parts:
         """x >= every argument. x >= 0 stands for an argument that is zero, and follows from those of a size."""
-        exact = [self._fine({}, a, self.exponent + NODE_DECIMALS) for a in arguments]
+        exact = [self._fine({}, a, self.exponent + NODE_DECIMALS, fine=fine) for a in arguments]
         decimals = max((self.exponent + NODE_DECIMALS if e is None else e for e in exact), default=0)
         for a in arguments:
             self._prepare(a)
@@ -213,13 +216,14 @@ class Lowering:
         )
         return least if fits and least <= limit else None
 
-    def _fine(self, parts: Parts, a: Affine, limit: int) -> int | None:
+    def _fine(self, parts: Parts, a: Affine, limit: int, *, fine: bool = False) -> int | None:
         """As `_exact`, but as many decimals as the lots' money has if they fit: a multiplier of a coarse auxiliary is large."""
         decimals = self._exact(parts, a, limit)
         if decimals is None:
             return None
         largest = max((abs(c) for c in a.positions.values()), default=Fraction(0))
-        while decimals < self.exponent and largest * 10 ** (decimals + 1) <= INT64_MAX:
+        wanted = limit if fine else self.exponent
+        while decimals < wanted and largest * 10 ** (decimals + 1) <= INT64_MAX:
             decimals += 1
         return decimals
 

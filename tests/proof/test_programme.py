@@ -1,0 +1,180 @@
+"""Margin requirements as rows: the least bound equals the margin engine's number, a linear-programming solver agrees, and what is
+not convex is bounded from above or refused."""
+
+from __future__ import annotations
+
+import json
+import random
+from fractions import Fraction
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from riskproof.errors import PortfolioError, ProofError
+from riskproof.market.marketfile import Market
+from riskproof.market.portfolio import Portfolio
+from riskproof.market.registry import Instrument, Kind, OptionType, Payoff, Registry
+from riskproof.market.snapshot import Curve, Quote, Snapshot
+from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.proof.programme import CompiledMargin, compile_margin, least_bound
+from riskproof.proof.rows import AttestedMarket
+from riskproof.risk.arrays import compute_array
+from riskproof.risk.margining import AnyModel, MarginModel, load, margin, names
+from riskproof.risk.model import RiskModel
+from riskproof.units import PRICE_ONE
+
+TIME, DAY = 1_767_603_600, 86_400
+SOON, FAR = TIME + 9 * DAY, TIME + 100 * DAY
+KINDS = (StatementKind.MARGIN, StatementKind.EXCESS)
+
+
+@cache
+def chain(underlyings: tuple[str, ...] = ("BTC",), quantity_exponent: int = 3, money_exponent: int = 6) -> Market:
+    """Options of two expiries and three strikes, a perpetual, a future, collateral and cash, for each underlying."""
+    instruments = [
+        Instrument("USD", Kind.SPOT, "USD", Payoff.LINEAR, PRICE_ONE),
+        Instrument("USDT", Kind.SPOT, "USDT", Payoff.LINEAR, PRICE_ONE),
+    ]
+    quotes = {"USD": Quote(PRICE_ONE), "USDT": Quote(999_130_000)}
+    curves, indices = [], {"USD": PRICE_ONE, "USDT": 999_130_000}
+    for u in underlyings:
+        spot = {"BTC": 95_090_620_000_000, "ETH": 3_329_170_000_000}[u]
+        indices[u] = spot
+        instruments += [
+            Instrument(u, Kind.SPOT, u, Payoff.LINEAR, PRICE_ONE),
+            Instrument(f"{u}-PERP", Kind.PERPETUAL, u, Payoff.LINEAR, PRICE_ONE),
+            Instrument(f"{u}-FUT", Kind.FUTURE, u, Payoff.LINEAR, PRICE_ONE // 10, SOON),
+        ]
+        quotes |= {u: Quote(spot), f"{u}-PERP": Quote(spot + 17_500_000_000), f"{u}-FUT": Quote(spot * 1002 // 1000)}
+        for expiry, name, vol in ((SOON, "SOON", 451_000_000_000), (FAR, "FAR", 523_500_000_000)):
+            curves.append(Curve(u, expiry, spot * (1002 if expiry == SOON else 1011) // 1000, 31_000_000_000))
+            for strike in (80, 95, 120):
+                for side in OptionType:
+                    k = f"{u}-{name}-{strike}-{side.value}"
+                    at = spot * strike // 95
+                    instruments.append(Instrument(k, Kind.OPTION, u, Payoff.LINEAR, PRICE_ONE, expiry, at, side))
+                    quotes[k] = Quote(None, vol + 1_000_000_000 * strike)
+    registry = Registry("USD", tuple(instruments), money_exponent, quantity_exponent)
+    return Market(registry, Snapshot.build(registry, TIME, "test", indices, curves, quotes))
+
+
+def attested(model: AnyModel, *markets: Market) -> list[AttestedMarket]:
+    return [
+        AttestedMarket(m, compute_array(m, model) if isinstance(model, RiskModel) else None, (0,)) for m in markets
+    ]
+
+
+@cache
+def compiled(name: str, kind: StatementKind, requirement: Margin) -> CompiledMargin:
+    model = load(name)
+    return compile_margin(kind, requirement, model, attested(model, chain()))
+
+
+def random_book(market: Market, seed: int, *, only: str = "") -> Portfolio:
+    """Some of everything, collateral held and not owed; every third book without other assets than cash."""
+    rng, lots = random.Random(seed), {}
+    for i, x in enumerate(market.registry.instruments):
+        if rng.random() < 0.5 and x.underlying in ("USD", "USDT", *([only] if only else ["BTC", "ETH"])):
+            q = rng.randint(-90_000, 90_000)
+            if x.kind is Kind.SPOT and x.underlying != "USD":
+                q = abs(q) if seed % 3 else 0
+            if q:
+                lots[i] = q
+    return Portfolio(tuple(sorted(lots.items())))
+
+
+def dense(book: Portfolio, columns: int = 1) -> Any:
+    lots = np.zeros(256 * columns, dtype=np.int64)
+    for i, q in book.positions:
+        lots[i] = q
+    return lots
+
+
+def asked(model: AnyModel, market: Market, book: Portfolio, kind: StatementKind, requirement: Margin) -> int:
+    """The engine's number in micros, rounded up."""
+    report = margin(model, market, book)
+    amount = report.initial if requirement is Margin.INITIAL else report.maintenance
+    amount -= report.equity if kind is StatementKind.EXCESS else 0
+    return -((-amount * 10**6) // 1)
+
+
+def optimum(rows: CompiledMargin, lots: Any) -> float:
+    """The least bound in the numeraire by a linear-programming solver, which is told nothing but the rows."""
+    lowering = rows.lowering
+    a, b = np.zeros((len(lowering.rows), len(lowering.decimals) + 1)), np.zeros(len(lowering.rows))
+    for r, row in enumerate(lowering.rows):
+        held = row.constant + sum(c * int(lots[i]) for i, c in row.positions.items())
+        b[r] = float(Fraction(held, 10**row.decimals))
+        for x, c in row.auxiliaries.items():
+            a[r, x] = -float(Fraction(c, 10 ** (row.decimals - lowering.decimals[x])))
+        a[r, -1] = -float(Fraction(row.per_micro * 10**6, 10**row.decimals))
+    goal = np.zeros(a.shape[1])
+    goal[-1] = 1
+    result = linprog(goal, A_ub=a, b_ub=b, bounds=[(None, None)] * a.shape[1], method="highs")
+    assert result.status == 0, result.message
+    return float(result.fun)
+
+
+PROVABLE = tuple(name for name in names() if name not in ("span16",))
+
+
+@pytest.mark.parametrize("name", PROVABLE)
+@pytest.mark.parametrize("requirement", Margin)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_least_bound_is_the_engines_number_or_above_it_where_a_credit_is_bounded(
+    name: str, requirement: Margin, kind: StatementKind
+) -> None:
+    model, rows = load(name), compiled(name, kind, requirement)
+    rows.rows(10**12).check(rows.bits(None))
+    compared = equal = 0
+    for seed in range(40):
+        book = random_book(chain(), seed)
+        try:
+            want = asked(model, chain(), book, kind, requirement)
+        except PortfolioError:  # the model takes no such collateral
+            continue
+        got = least_bound(rows.lowering, dense(book))
+        assert got >= want
+        compared, equal = compared + 1, equal + (got == want)
+    assert compared >= 10
+    approximate = [b for b in rows.bounds if "no collateral" not in b]
+    assert approximate or equal == compared
+    if name in ("crypto-pm", "derive-pm1", "derive-pm2", "isolated", "cross"):
+        assert equal == compared
+
+
+@pytest.mark.parametrize("name", PROVABLE)
+def test_a_linear_programming_solver_finds_the_same_optimum(name: str) -> None:
+    rows = compiled(name, StatementKind.EXCESS, Margin.INITIAL)
+    for seed in range(0, 30, 3):
+        lots = dense(random_book(chain(), seed))
+        least = least_bound(rows.lowering, lots) / 10**6
+        assert optimum(rows, lots) == pytest.approx(least, rel=1e-8, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", PROVABLE)
+def test_the_least_auxiliaries_satisfy_every_row_and_one_micro_less_does_not(name: str) -> None:
+    rows = compiled(name, StatementKind.MARGIN, Margin.INITIAL)
+    for seed in range(0, 12, 3):
+        lots = dense(random_book(chain(), seed))
+        bound = least_bound(rows.lowering, lots)
+        assert min(slacks(rows, lots, bound)) >= 0
+        assert min(slacks(rows, lots, bound - 1)) < 0
+        values = rows.auxiliary(lots)
+        assert min(values, default=0) >= 0
+        assert max(values, default=0) < 1 << rows.bits(None)
+
+
+def slacks(rows: CompiledMargin, lots: Any, bound: int) -> list[int]:
+    """Every slack from the arrays that the proof is made of."""
+    made, values = rows.rows(bound), rows.auxiliary(lots)
+    return [
+        made.constants[r]
+        + sum(int(lots[i]) * int(made.positions[i, r]) for i in np.flatnonzero(made.positions[:, r]))
+        + sum(values[i] * int(made.auxiliary[i, r]) for i in np.flatnonzero(made.auxiliary[:, r]))
+        for r in range(made.count)
+    ]
