@@ -13,10 +13,12 @@ from riskproof.cli.market import FILE, load_market
 from riskproof.cli.models import any_model
 from riskproof.cli.output import compiling, emit_json, json_option, reports_errors
 from riskproof.cli.risk import MARKET, MODEL
+from riskproof.cli.tail import HISTORY, load_histories
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
     from riskproof.risk.margining import AnyModel
+    from riskproof.risk.tail.history import History
     from riskproof.risk.whatif import BookMargin, Compared
 
 BOOK = click.option(
@@ -39,6 +41,7 @@ COMPARE = click.option(
 @MARKET
 @BOOK
 @MODEL
+@HISTORY
 @COMPARE
 @click.option(
     "--positions", is_flag=True, help="What each position contributes: Euler's share, marginal margin, alone."
@@ -50,6 +53,7 @@ def margin(
     market_file: Path,
     book_file: Path,
     model_name: str,
+    history_files: tuple[Path, ...],
     compared: tuple[str, ...],
     positions: bool,
     reverse_stress: bool,
@@ -62,8 +66,9 @@ def margin(
     from riskproof.risk.whatif import reverse_stress as stress
 
     market, model = load_market(market_file), any_model(model_name)
+    histories = load_histories(history_files)
     with compiling():
-        book = _open(model, market, book_file)
+        book = _open(model, market, book_file, histories)
         others = comparisons(book, model, compared)
         alone = alone_total(book)
         shares = attribute(book) if positions else None
@@ -81,6 +86,7 @@ def margin(
 @MARKET
 @BOOK
 @MODEL
+@HISTORY
 @click.option(
     "--trade",
     "trades",
@@ -91,15 +97,23 @@ def margin(
 )
 @json_option
 @reports_errors
-def whatif(market_file: Path, book_file: Path, model_name: str, trades: tuple[str, ...], as_json: bool) -> None:
+def whatif(
+    market_file: Path,
+    book_file: Path,
+    model_name: str,
+    history_files: tuple[Path, ...],
+    trades: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Margin before and after trades, and what each of them adds. Trades are paid at the snapshot's values, without fees."""
     from riskproof.cli.margin_document import whatif_document
     from riskproof.cli.margin_text import whatif_text
 
     market, model = load_market(market_file), any_model(model_name)
     wanted = _trades(trades, market)
+    histories = load_histories(history_files)
     with compiling():
-        book = _open(model, market, book_file)
+        book = _open(model, market, book_file, histories)
         after = book.after(wanted)
         without = {i: book.after({j: q for j, q in wanted.items() if j != i}) for i in wanted}
     if as_json:
@@ -112,24 +126,33 @@ def whatif(market_file: Path, book_file: Path, model_name: str, trades: tuple[st
 @MARKET
 @BOOK
 @MODEL
+@HISTORY
 @COMPARE
 @click.option("--out", required=True, type=FILE, help="HTML file to write.")
 @reports_errors
-def report(market_file: Path, book_file: Path, model_name: str, compared: tuple[str, ...], out: Path) -> None:
+def report(
+    market_file: Path,
+    book_file: Path,
+    model_name: str,
+    history_files: tuple[Path, ...],
+    compared: tuple[str, ...],
+    out: Path,
+) -> None:
     """One offline page: heat map of the risk array, Greeks, margin by model and by charge, what each position contributes."""
     from riskproof.report import render
     from riskproof.risk.whatif import alone_total, attribute
 
     market, model = load_market(market_file), any_model(model_name)
+    histories = load_histories(history_files)
     with compiling():
-        book = _open(model, market, book_file)
+        book = _open(model, market, book_file, histories)
         others = comparisons(book, model, compared)
         page = render(model, book, others, alone_total(book), attribute(book))
     write_bytes(out, page)
     click.echo(f"{out}: {len(page):,} bytes", err=True)
 
 
-def _open(model: AnyModel, market: Market, file: Path) -> BookMargin:
+def _open(model: AnyModel, market: Market, file: Path, histories: Sequence[History]) -> BookMargin:
     """The book in a file: CSV, or an account file if it starts as a JSON object does."""
     from riskproof.market.portfolio import parse_book
     from riskproof.risk.margining.account_file import parse_account
@@ -138,8 +161,8 @@ def _open(model: AnyModel, market: Market, file: Path) -> BookMargin:
     data = read_bytes(file)
     if data.lstrip()[:1] == b"{":
         account = parse_account(data, market.registry, str(file))
-        return open_book(model, market, account.portfolio, dict(account.receivables), account.underlying)
-    return open_book(model, market, parse_book(data, market.registry, str(file)))
+        return open_book(model, market, account.portfolio, dict(account.receivables), account.underlying, histories)
+    return open_book(model, market, parse_book(data, market.registry, str(file)), histories=histories)
 
 
 def comparisons(book: BookMargin, model: AnyModel, compared: Sequence[str]) -> list[Compared]:

@@ -22,6 +22,8 @@ def margin_text(
     """Margin, what binds, candidates, charges, what netting saves; on request shares of the positions and reverse stress."""
     r = book.report
     parts = [_totals(r), _binding(r), *(_candidates(r, c) for c in r.choices)]
+    if r.tails:
+        parts.append(_tails(r))
     if r.charges:
         rows = [[name, shown_requirement(r, i), shown_requirement(r, m)] for name, (i, m) in r.charges.items()]
         parts.append(table(["charge", "initial", "maintenance"], rows))
@@ -91,6 +93,22 @@ def _candidates(r: MarginReport, c: Choice) -> str:
     rows = [[label, shown_value(r, x)] for label, x in c.candidates]
     where = f"{c.set}: " if c.set else ""
     return table([f"{where}{c.term} ({c.margin})", "candidate"], rows, mark=names.index(c.binding))
+
+
+def _tails(r: MarginReport) -> str:
+    """Sets of the tail block, all netting sets together, and the joint move of the largest loss."""
+    rows = [
+        [
+            t.id,
+            t.measure.replace("_", " "),
+            shown_requirement(r, t.amount),
+            "-" if t.value_at_risk is None else shown_requirement(r, t.value_at_risk),
+            t.worst,
+            shown_requirement(r, t.loss),
+        ]
+        for t in r.tails
+    ]
+    return table(["joint moves", "measure", "amount", "value at risk", "worst", "loss"], rows, left=2)
 
 
 def _netting(r: MarginReport, others: Sequence[Compared], alone: Fraction) -> str:

@@ -175,3 +175,43 @@ def test_a_wrong_model_is_refused_at_its_member(run: Run, digest: str) -> None:
     assert "tail.json.measure.tail: 1.5 is out of range (expected between 0 and 1)" in result.stderr
     write(tail_model(digest, schema="riskproof/model/v2"))
     assert "tail.json.schema: not a tail model of this version" in run(*ARGUMENTS, code=2).stderr
+
+
+def version2(digest: str) -> dict[str, Any]:
+    """Expected shortfall over the history as the margin of a model of version 2."""
+    (days,) = tail_model(digest)["sets"]
+    return {
+        "schema": "riskproof/model/v2",
+        "name": "four-days",
+        "description": "four days",
+        "checked": "by hand",
+        "grid": {"scenarios": []},
+        "volatility": {"shocks": {}},
+        "pricing": {"kernel": "black76-nearest/1", "discounting": "rate"},
+        "netting": {"sets": "account"},
+        "charges": [],
+        "tail": {"sets": [days | {"measure": {"kind": "expected_shortfall", "tail": "0.375"}}]},
+        "aggregate": {"account": {"equity": "value.total", "initial": "maintenance", "maintenance": "joint_tail.days"}},
+        "rounding": {"requirement": {"decimals": 6, "direction": "up"}, "value": {"decimals": 6, "direction": "down"}},
+        "limits": {"legs": 9, "expiries": 9, "underlyings": 9, "snapshot_age_seconds": 60},
+    }
+
+
+def test_margin_from_a_history_is_the_shortfall_of_the_tail_command(run: Run, digest: str) -> None:
+    write(tail_model(digest))
+    tail = document(run(*ARGUMENTS, "--history", "history.json", "--json"))
+    Path("model.json").write_text(json.dumps(version2(digest)))
+    arguments = ("--market", "market.json", "--portfolio", "book.csv", "--model", "model.json")
+    said = f"tail.sets[0].history: the history {digest} is not here"
+    for command in ("margin", "whatif"):
+        trade = ("--trade", "BTC-PERPETUAL=-2") if command == "whatif" else ()
+        assert said in run(command, *arguments, *trade, code=2).stderr
+        assert run(command, *arguments, *trade, "--history", "history.json").exit_code == 0
+    assert said in run("report", *arguments, "--out", "r.html", code=2).stderr
+    run("report", *arguments, "--history", "history.json", "--out", "r.html")
+    text = run("margin", *arguments, "--history", "history.json").stdout
+    line = next(x for x in text.splitlines() if x.strip().startswith("days "))
+    assert "expected shortfall" in line
+    assert tail["sets"][0]["worst"]["id"] in line
+    amount = Fraction(line.split()[3].replace(",", "")) * 10**6
+    assert abs(amount - tail["requirement_micros"]) <= 10_000  # people see cents

@@ -13,13 +13,14 @@
     report.charges                                          {id: (initial, maintenance)}
     report.choices                                          what each max and min chose: the binding candidate with all others
     report.sets[k].pnl[s]                                   P&L of netting set k in scenario s
+    report.tails                                            measures under the joint moves of the model's tail block
     report.to_document()                                    decimal strings, rounded as the model says
 
 Many accounts on one market: make one `UnitValues(model, market)` and pass it to every call; each instrument is then priced
 once in each state.
 
 How it is put together, downwards: `evaluate` (scenarios, aggregate) > `values` (unit values in states) > `document` (the
-whole model) > `charges`, `aggregate`, `collateral`, `pricing`, `volatility`, `grid` (one block of the document each) > `book`
+whole model) > `charges`, `aggregate`, `collateral`, `tail` (values: `tail_values`), `pricing`, `volatility`, `grid` (one block of the document each) > `book`
 (netting sets and exposures) > `account`, `market` (inputs) > `black76`, `exact` (numbers).
 To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """
