@@ -38,9 +38,9 @@ DAY = 86_400
 F = Fraction
 VENUES = ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"]
 DIGESTS = {
-    "deribit-like": "2f7eb577312ae0c3",
-    "okx-like": "93e062c8759f14e6",
-    "span16": "f6a92ab15d7e5428",
+    "deribit-like": "1faf370cda5da1e9",
+    "okx-like": "1bc1ef6058f8e715",
+    "span16": "5a3f135d00711d12",
     "tims10": "5dff95b74c06e2ce",
     "paradex24": "5f192fea6d4d6712",
     "isolated": "c2d8cd89e31f3748",
