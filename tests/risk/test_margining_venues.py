@@ -38,7 +38,7 @@ DAY = 86_400
 F = Fraction
 VENUES = ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"]
 DIGESTS = {
-    "deribit-like": "1faf370cda5da1e9",
+    "deribit-like": "a9e0a400169dc702",
     "okx-like": "1bc1ef6058f8e715",
     "span16": "5a3f135d00711d12",
     "tims10": "5dff95b74c06e2ce",
