@@ -19,9 +19,9 @@
 Many accounts on one market: make one `UnitValues(model, market)` and pass it to every call; each instrument is then priced
 once in each state.
 
-How it is put together, downwards: `evaluate` (scenarios, aggregate) > `values` (unit values in states) > `document` (the
-whole model) > `charges`, `aggregate`, `collateral`, `tail` (values: `tail_values`), `pricing`, `volatility`, `grid` (one block of the document each) > `book`
-(netting sets and exposures) > `account`, `market` (inputs) > `black76`, `exact` (numbers).
+How it is put together, downwards: `evaluate` (scenarios, aggregate) > `tail_values`, `values` (unit values in joint moves, in
+states) > `document` (the whole model) > `charges`, `aggregate`, `collateral`, `tail`, `pricing`, `volatility`, `grid` (one
+block of the document each) > `book` (netting sets and exposures) > `account`, `market` (inputs) > `black76`, `exact` (numbers).
 To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """
 
