@@ -464,6 +464,11 @@ def test_an_aggregate_names_sets_that_there_are() -> None:
             model(PLAIN, aggregate=aggregate)
 
 
+def test_the_digest_of_the_shipped_model_does_not_change() -> None:
+    digest = "556698f74a174caadbc4feccd2baaf8db6656e64389028c98c05320483d26e31"
+    assert load_model("joint-es").digest.hex() == digest
+
+
 def test_the_shipped_model_has_the_estimated_correlations() -> None:
     file = SHARED / "deribit_surface_history.csv"
     if not file.exists():
