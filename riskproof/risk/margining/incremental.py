@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from itertools import chain
 from typing import Any, TypeVar
 
 from riskproof.market.registry import Kind
@@ -35,7 +36,7 @@ class KeptValues(UnitValues):
     `keep`.
     """
 
-    _groups: dict[tuple[int, Hashable], tuple[Group, Any]] = field(default_factory=dict, repr=False)
+    _groups: dict[tuple[int, Hashable], tuple[object, Any]] = field(default_factory=dict, repr=False)
     _own: set[tuple[int, Hashable]] = field(default_factory=set, repr=False)
     _origins: dict[int, tuple[Group, Group, tuple[tuple[int, Fraction], ...]]] = field(default_factory=dict, repr=False)
 
@@ -47,11 +48,11 @@ class KeptValues(UnitValues):
                 setattr(made, cache.name, getattr(self, cache.name))
         return made
 
-    def of_group(self, what: Hashable, holdings: Group, compute: Callable[[], T]) -> T:
-        key = id(holdings), what
+    def of_group(self, what: Hashable, held: object, compute: Callable[[], T]) -> T:
+        key = id(held), what
         known = self._groups.get(key)
         if known is None:
-            known = self._groups[key] = holdings, compute()
+            known = self._groups[key] = held, compute()
         result: T = known[1]
         return result
 
@@ -149,7 +150,7 @@ class AccountMargin:
     def pnl_by_position(self) -> dict[int, tuple[Fraction, ...]]:
         """P&L of each position in each scenario, by place, with the factors and signs that its expiry has in the whole book.
 
-        They add up to the P&L of the netting sets.
+        They add up to the P&L of the netting sets; a dampener is shared in proportion.
         """
         result = {place: [_ZERO] * len(self.model.scenarios) for place, _ in self.account.positions}
         one = 10**self.market.money_exponent
@@ -168,6 +169,10 @@ class AccountMargin:
                     for h in holdings:
                         shocked, now = (self.values.option(h.place, x) for x in (scenario.state, BASE))
                         result[h.place][s] = weight * h.quantity * (factor * shocked - now) / one
+                if computed.counted[s] != computed.pnl[s]:
+                    share = computed.counted[s] / computed.pnl[s]
+                    for h in (*book.moving, *chain.from_iterable(book.options.values())):
+                        result[h.place][s] *= share
         return {place: tuple(row) for place, row in result.items()}
 
     def alone(self, place: int, quantity: Fraction) -> MarginReport:

@@ -73,8 +73,8 @@ class UnitValues:
         total = sum(h.quantity.numerator * (denominator // h.quantity.denominator) * column[h.place] for h in holdings)
         return Fraction(total, denominator * 10**self.market.money_exponent)
 
-    def of_group(self, what: Hashable, holdings: tuple[Holding, ...], compute: Callable[[], T]) -> T:
-        """What `compute` says about a group of holdings; `what` names it, for values that keep it (`incremental`)."""
+    def of_group(self, what: Hashable, held: object, compute: Callable[[], T]) -> T:
+        """What `compute` says about a holding or a group of holdings; `what` names it, for values that keep it (`incremental`)."""
         return compute()
 
     def static_factors(self, place: int) -> tuple[Fraction, Fraction]:

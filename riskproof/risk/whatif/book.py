@@ -12,7 +12,7 @@ from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import compute_array
 from riskproof.risk.margining.document import MarginModel
-from riskproof.risk.margining.incremental import AccountMargin
+from riskproof.risk.margining.incremental import AccountMargin, KeptValues
 from riskproof.risk.margining.markets import AnyModel, from_market, from_portfolio, report_version1
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.model import RiskModel
@@ -76,10 +76,19 @@ def open_book(
     receivables: Mapping[int, Fraction] | None = None,
     underlying: str | None = None,
     histories: Sequence[History] = (),
+    *,
+    priced: Sequence[BookMargin] = (),
 ) -> BookMargin:
-    """Evaluate a book; arguments and errors as of `riskproof.risk.margining.margin` and `from_portfolio`."""
+    """Evaluate a book; arguments and errors as of `riskproof.risk.margining.margin` and `from_portfolio`.
+
+    `priced` are books on the same market and histories: a model that prices alike takes its unit values from them.
+    """
     if not isinstance(model, RiskModel):
-        return Version2Book(model, market, portfolio, receivables, underlying, histories)
+        values = None
+        for book in priced:
+            if isinstance(book, Version2Book) and _prices_alike(book.model, model):
+                values = book.account.values.sibling(model)
+        return Version2Book(model, market, portfolio, receivables, underlying, histories, values)
     if receivables:
         raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
     return Version1Book(model, market, portfolio, histories)
@@ -91,6 +100,12 @@ def traded(portfolio: Portfolio, trades: Mapping[int, int]) -> Portfolio:
     for index, lots in trades.items():
         positions[index] = positions.get(index, 0) + lots
     return Portfolio.build(positions.items())
+
+
+def _prices_alike(a: MarginModel, b: MarginModel) -> bool:
+    """Whether two models give a unit the same value in the same state."""
+    blocks = ("pricing", "volatility", "scan_ranges", "collateral", "tail")
+    return all(getattr(a, name) == getattr(b, name) for name in blocks)
 
 
 def _live(market: Market, portfolio: Portfolio) -> list[tuple[int, int]]:
@@ -154,12 +169,14 @@ class Version2Book:
         receivables: Mapping[int, Fraction] | None = None,
         underlying: str | None = None,
         histories: Sequence[History] = (),
+        values: KeptValues | None = None,
     ) -> None:
         self.model, self.market, self.portfolio, self.histories = model, market, portfolio, histories
         self.receivables: Mapping[int, Fraction] = dict(receivables or {})
         self.underlying = underlying
         account = from_portfolio(market, portfolio, receivables, underlying)
-        self.account = AccountMargin(model, from_market(market, histories), account)
+        exact = from_market(market, histories) if values is None else values.market
+        self.account = AccountMargin(model, exact, account, values)
         self.report = self.account.report
         self._lot = 10**market.registry.quantity_exponent
 

@@ -44,10 +44,14 @@ def default_models(model: AnyModel) -> list[AnyModel]:
 def compare(book: BookMargin, models: Sequence[AnyModel]) -> list[Compared]:
     """The book under each model; a model that refuses the book says why, for others to show."""
     result = []
+    priced = [book]
     for model in models:
         try:
-            other = open_book(model, book.market, book.portfolio, book.receivables, book.underlying, book.histories)
+            other = open_book(
+                model, book.market, book.portfolio, book.receivables, book.underlying, book.histories, priced=priced
+            )
             result.append(Compared(model.name, other.report))
+            priced.append(other)
         except RiskproofError as error:
             result.append(Compared(model.name, None, error))
     return result

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from riskproof import encoding
@@ -39,7 +40,25 @@ def of_positions(book: NettingSet, values: UnitValues) -> Iterator[tuple[Holding
     """(holding, its delta in coins) of perpetuals, futures and options."""
     for holdings in (book.delta_one, *book.options.values()):
         for h in holdings:
-            yield h, h.quantity * values.delta(h.place)
+            yield h, values.of_group("delta", h, partial(_delta, h, values))
+
+
+def _delta(h: Holding, values: UnitValues) -> Fraction:
+    return h.quantity * values.delta(h.place)
+
+
+def _sides_of(holdings: tuple[Holding, ...], values: UnitValues) -> dict[str, tuple[Fraction, Fraction]]:
+    """{underlying: (long, short) deltas of a group}, both positive."""
+    return values.of_group("sides", holdings, partial(_sides, holdings, values))
+
+
+def _sides(holdings: tuple[Holding, ...], values: UnitValues) -> dict[str, tuple[Fraction, Fraction]]:
+    sides: dict[str, tuple[Fraction, Fraction]] = {}
+    for h in holdings:
+        delta = values.of_group("delta", h, partial(_delta, h, values))
+        long, short = sides.get(h.listing.underlying, (_ZERO, _ZERO))
+        sides[h.listing.underlying] = (long + max(delta, _ZERO), short + max(-delta, _ZERO))
+    return sides
 
 
 def seconds_to(book: NettingSet, holding: Holding) -> int:
@@ -72,9 +91,10 @@ class Delta:
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
         sides: dict[str, tuple[Fraction, Fraction]] = {}
-        for h, delta in of_positions(book, values):
-            long, short = sides.get(h.listing.underlying, (_ZERO, _ZERO))
-            sides[h.listing.underlying] = (long + max(delta, _ZERO), short + max(-delta, _ZERO))
+        for holdings in (book.delta_one, *book.options.values()):
+            for u, (more, less) in _sides_of(holdings, values).items():
+                long, short = sides.get(u, (_ZERO, _ZERO))
+                sides[u] = (long + more, short + less)
         total = _ZERO
         for underlying, (long, short) in sides.items():
             x = {"net": abs(long - short), "gross": long + short, "hedged": min(long, short)}[self.measure]
@@ -105,7 +125,7 @@ class Roll:
         if not rate:
             return total
         for holdings in (*((h,) for h in book.delta_one), *book.options.values()):
-            delta = sum((h.quantity * values.delta(h.place) for h in holdings), _ZERO)
+            delta = sum((x - y for x, y in _sides_of(holdings, values).values()), _ZERO)
             price = book.market.index(holdings[0].listing.underlying).price
             years = Fraction(seconds_to(book, holdings[0]), SECONDS_PER_YEAR)
             total += abs(delta) * price * max(rate, self.per_year * years)

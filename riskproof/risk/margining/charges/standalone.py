@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from riskproof import encoding
@@ -54,14 +55,19 @@ class Standalone:
         return document
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        rate, total = rate_of(self.rates, margin), _ZERO
-        for h in book.moving:
-            total += max(_ZERO, rate * self._loss(h, values))
+        rate = rate_of(self.rates, margin)
+        total = sum((max(_ZERO, rate * self._loss(h, values)) for h in book.moving), _ZERO)
         for holdings in book.options.values():
-            for h in holdings:
-                locked = h.quantity * values.option(h.place, BASE) if self.locked and h.quantity > 0 else _ZERO
-                total += max(_ZERO, rate * self._loss(h, values), locked)
+            total += values.of_group((id(self), margin), holdings, partial(self._options, holdings, values, rate))
         return Fraction(total, 10**values.market.money_exponent)
+
+    def _options(self, holdings: tuple[Holding, ...], values: UnitValues, rate: Fraction) -> Fraction:
+        """The part of an expiry's options, 10^-m."""
+        total = _ZERO
+        for h in holdings:
+            locked = h.quantity * values.option(h.place, BASE) if self.locked and h.quantity > 0 else _ZERO
+            total += max(_ZERO, rate * self._loss(h, values), locked)
+        return total
 
     def _loss(self, h: Holding, values: UnitValues) -> Fraction:
         """l_i in 10^-m: that of one unit on the position's side, times its size, but where a dampener takes a fixed amount."""
