@@ -551,10 +551,18 @@ def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
         if c.exclusive
         else "That the holder has not shown the same accounts to others as well: the challenge did not ask for exclusivity."
     )
+    unsettled = (
+        (
+            "Profit and loss of futures and perpetuals since their last settlement: by themselves they count as worth nothing.",
+        )
+        if c.statement is StatementKind.SOLVENCY
+        else ()
+    )
     not_proved = (
         pledge,
+        *unsettled,
         "Anything about accounts and debts that are not attested here.",
         "Losses in states of the world that are not among the scenarios, or after the attestations were issued.",
-        "Instruments that a snapshot does not quote count as zero; the venue attests that the account holds none.",
+        "What a snapshot does not price, expired instruments too, counts as zero; the venue attests that the account holds none.",
     )
     return proved, trusted, not_proved
