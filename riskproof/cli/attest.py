@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
+from riskproof.cli.files import PRIVATE, PUBLIC, check_outputs, read_bytes, write_all, write_bytes
 from riskproof.cli.market import FILE, load_market
 from riskproof.cli.output import compiling, reports_errors
 from riskproof.cli.risk import MARKET, MODEL, PORTFOLIO, resolve_model
@@ -117,10 +117,7 @@ def attest(
     from riskproof.risk.arrays import compute_array
     from riskproof.risk.portfolio_risk import evaluate
 
-    if out.resolve() == opening_file.resolve():
-        raise AttestationError(
-            "the opening is secret and must not replace the attestation", where="--opening", expected="another file"
-        )
+    check_outputs({"--out": out, "--opening": opening_file}, [market_file, book_file, previous, holder_key], keys)
     signing = [load_signing_key(path) for path in keys]
     market = load_market(market_file)
     model = resolve_model(model_name)
@@ -158,8 +155,7 @@ def attest(
             *signing,
         )
     # The secret file first: an attestation whose opening is lost cannot be used.
-    write_bytes(opening_file, built.opening, mode=PRIVATE)
-    write_bytes(out, built.attestation)
+    write_all((opening_file, built.opening, PRIVATE), (out, built.attestation, PUBLIC))
     click.echo(f"{out}: attestation {built.digest.hex()}\n{opening_file}: its opening, SECRET, mode 0600", err=True)
     if at - market.snapshot.time > STALE_SECONDS:
         click.echo(
@@ -255,6 +251,7 @@ def disclose(opening_file: Path, instruments: tuple[str, ...], market_file: Path
     from riskproof.attest.disclosure import disclose as open_positions
     from riskproof.attest.opening import Opening
 
+    check_outputs({"--out": out}, [opening_file, market_file])
     opening = Opening.from_bytes(read_bytes(opening_file), str(opening_file))
     registry = load_market(market_file).registry if market_file else None
     with compiling():

@@ -10,7 +10,7 @@ import click
 
 from riskproof.cli.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, asked_text, parse_bound
 from riskproof.cli.connection import connected
-from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.files import check_outputs, read_bytes, write_bytes
 from riskproof.cli.market import FILE
 from riskproof.cli.output import emit_json, json_option, reports_errors
 from riskproof.cli.verify import EXIT
@@ -72,6 +72,7 @@ def challenge(
 
     if model_name and model_file is not None:
         raise InputError("two models", where="--model-file", expected="--model or --model-file")
+    check_outputs({"--out": out}, [model_file])
     made = client.create_challenge(
         bound_micros=parse_bound(bound, needed=statement == "loss"),
         audience=audience,
@@ -141,6 +142,7 @@ def prove(
     from riskproof.attest.keys import load_signing_key
     from riskproof.client import BroughtAccount
 
+    check_outputs({"--out": out}, [challenge_file, *attestations, *brought, *openings, *markets], [holder_key])
     if not len(brought) == len(openings) == len(markets):
         raise InputError(
             f"given {len(brought)}, {len(openings)} and {len(markets)} times",
