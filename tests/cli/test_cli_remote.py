@@ -65,6 +65,14 @@ def test_roles_are_refused_in_words(tmp_path: Path) -> None:
     assert "own account only" in said
 
 
+def test_numbers_that_fit_no_message(tmp_path: Path) -> None:
+    whose = ("--account", "alice", "--out", str(tmp_path / "x.json"))
+    for command, option, member in (("attest", "--ttl", "ttl_seconds"), ("opening", "--sequence", "sequence")):
+        said = remote(command, "account-holder-alice", *whose, option, str(-(2**63) - 1), code=2).stderr
+        assert f"riskproof: {member}: does not fit 64 bits (expected below 2^63 in size)" in said
+    assert not (tmp_path / "x.json").exists()
+
+
 def test_why_there_is_no_connection(tmp_path: Path) -> None:
     server = Path("address").read_text()
     riskproof("certificates", "--out", str(tmp_path / "tls"), "--client", "operator:ops")

@@ -79,6 +79,15 @@ def test_what_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     assert "given 2 times, --attestation 1 times" in remote("verify-proof", "verifier-lender", *files, code=2).stderr
     two = ("--audience", "x", "--bound", "1", "--model", "crypto-pm", "--model-file", "m.json", "--out", str(proof))
     assert "two models" in remote("challenge", "verifier-lender", *two, code=2).stderr
+    unit = ("--audience", "lender", "--bound", "1", "--out", str(proof))
+    assert (
+        "--ttl: 0 s (expected 1 or more)" in remote("challenge", "verifier-lender", *unit, "--ttl", "0", code=2).stderr
+    )
+    for option in ("--ttl", "--max-skew", "--max-age"):
+        said = remote("challenge", "verifier-lender", *unit, option, str(2**63), code=2).stderr
+        assert f"{option[2:].replace('-', '_')}_seconds: does not fit 64 bits (expected below 2^63 in size)" in said
+    assert "att.json: seems to be an attestation (expected a challenge" in prove("att.json", proof, code=2)
+    assert "c.json is also an input or another output" in prove(challenge, Path(challenge), code=2)
     without = ("--audience", "lender", "--out", str(proof))
     assert "no bound" in remote("challenge", "verifier-lender", *without, code=2).stderr
     assert not proof.exists()
@@ -110,3 +119,11 @@ def test_a_model_of_the_verifiers_own(tmp_path: Path) -> None:
     asked = json.loads((tmp_path / "s.json").read_bytes())
     assert (asked["statement"], asked["bound_micros"], asked["exclusive"]) == ("solvency", "0", True)
     assert (asked["expires_at"] - asked["issued_at"], asked["max_skew_seconds"], asked["numeraire"]) == (60, 5, "USD")
+
+
+def test_a_malformed_proof_and_what_was_mixed_up(tmp_path: Path) -> None:
+    challenge = ask(tmp_path / "c.json", "99000000")
+    files = ("att.json", "--challenge", challenge, "--attestation", "att.json")
+    result = remote("verify-proof", "verifier-lender", *files, code=2)
+    assert result.stdout.startswith("malformed: proof: ")
+    assert "note: att.json, given as FILE, seems to be an attestation\n" in result.stderr
