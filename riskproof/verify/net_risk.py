@@ -38,7 +38,7 @@ from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import verify_same
 from riskproof.proof.rows import Compiled, check_size, compile_rows
 from riskproof.proof.setup import Setup, ceremony_setup
-from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
+from riskproof.proof.statement import MAX_ATTESTATIONS, MAX_CELLS, Statement
 from riskproof.proof.transcript import Transcript
 from riskproof.proof.verifier import PairingTerms, check_pairing, check_pairings, pairing_terms
 from riskproof.risk.arrays import RiskArray, compute_array
@@ -118,8 +118,9 @@ class MarketCache:
     Everything is kept under digests of the bytes it was made from, so nothing that one caller brings changes another's verdict.
     """
 
-    def __init__(self, entries: int = 64, limit: int = 1 << 28) -> None:
-        """Keep at most `entries` objects, of about `limit` bytes together."""
+    def __init__(self, entries: int = 64, limit: int = 1 << 28, cells: int = MAX_CELLS) -> None:
+        """Keep at most `entries` objects, of about `limit` bytes together; price statements of at most `cells` coefficients."""
+        self.cells = cells
         self._entries = entries
         self._limit = limit
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -160,7 +161,7 @@ class MarketCache:
 
     def array(self, market: Market, model: RiskModel) -> RiskArray:
         """The risk array of a market under a model (as `compute_array`; ProofError if it is larger than any statement)."""
-        check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
+        check_size(len(model.scenarios), market.registry.columns, market.registry.column_size, self.cells)
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
         array: RiskArray = self._get(key, lambda: compute_array(market, model), lambda made: int(made.rows.nbytes))
         return array
@@ -176,7 +177,9 @@ class MarketCache:
             return compile_rows(kind, model, [attested_market(a, m, self.array(m, model)) for a, m in pairs])
 
         compiled: Compiled = self._get(
-            ("rows", kind, model.digest, columns), make, lambda made: int(made.coefficients.positions.nbytes)
+            ("rows", kind, model.digest, columns),
+            make,
+            lambda made: int(made.coefficients.positions.nbytes + made.coefficients.auxiliary.nbytes),
         )
         return compiled
 
@@ -395,7 +398,7 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     # check 54
     try:
         columns = sum(m.registry.columns for m in parsed_markets)
-        check_size(len(model.scenarios), columns, parsed_markets[0].registry.column_size)
+        check_size(len(model.scenarios), columns, parsed_markets[0].registry.column_size, session.cache.cells)
         compiled = session.cache.compiled(challenge.statement, model, attestations, parsed_markets)
         statement = build_statement(challenge, attestations, compiled)
     except InputError as error:

@@ -394,6 +394,16 @@ class TestMarketCache:
         cache.market(data[1])
         assert cache.market(data[0]) is not first
 
+    def test_whoever_serves_others_prices_so_much_and_no_more(self, short: Account) -> None:
+        """Market and model are the caller's: pricing them must not keep a server busy."""
+        small = MarketCache(cells=48 * 256 - 1)
+        with pytest.raises(ProofError, match=f"48 rows over 1 columns of 256 .* and {48 * 256 - 1} coefficients"):
+            small.array(short.venue.market, MODEL)
+        asked = challenge(10**13)
+        verdict = judge(answer(asked, [short]), asked, [short], cache=small)
+        assert (verdict.failed_check, verdict.outcome) == (54, Outcome.INVALID)
+        assert "rows cannot be computed" in verdict.reason
+
 
 def test_too_many_coefficients() -> None:
     with pytest.raises(ProofError, match="model: 4097 rows over 1 columns of 256"):
