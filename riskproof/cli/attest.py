@@ -97,8 +97,8 @@ def attest(
     ledger: it makes a new account secret each time, and continues a chain only if you give it the previous opening.
 
     With --holder the attestation can be netted with others of the same holder in a proof. It then names the account by a tag, so
-    that no account is netted with itself: one tag for each audience and epoch of 30 days, made from the first --key. Give the same
-    key first for as long as the epoch lasts.
+    that no account is netted with itself: one tag for each audience and epoch of 30 days, made from the --key whose id comes
+    first. Sign with the same keys for as long as the epoch lasts.
 
     With --exclusive-from and --exclusive-until it says that no other exclusive attestation of the account overlaps that time. A
     served venue refuses a second one; this command cannot know of another, so see to it yourself.
@@ -257,4 +257,6 @@ def disclose(opening_file: Path, instruments: tuple[str, ...], market_file: Path
     with compiling():
         disclosure = open_positions(opening, instruments, registry)
     write_bytes(out, disclosure.to_bytes())
-    click.echo(f"{out}: {len(disclosure.positions)} positions opened, the rest of the book stays hidden", err=True)
+    count = len(disclosure.positions)
+    opened = "1 position" if count == 1 else f"{count} positions"
+    click.echo(f"{out}: {opened} opened, the rest of the book stays hidden", err=True)

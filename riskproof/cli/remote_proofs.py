@@ -181,7 +181,8 @@ def prove(
         click.echo("nothing was written; what follows tells of your books, and is for you alone", err=True)
         raise
     write_bytes(out, proof)
-    click.echo(f"{out}: proof over {len(attestations) + len(brought)} attestations", err=True)
+    count = len(attestations) + len(brought)
+    click.echo(f"{out}: proof over {'1 account' if count == 1 else f'{count} accounts'}", err=True)
 
 
 @click.command("verify-proof")

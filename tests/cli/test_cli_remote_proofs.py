@@ -44,7 +44,7 @@ def test_from_challenge_to_verdict(tmp_path: Path) -> None:
     challenge, proof = ask(tmp_path / "c.json", "99000000"), tmp_path / "proof.json"
     said = prove(challenge, proof)
     assert "0% reading" in said
-    assert "proof over 1 attestations" in said
+    assert "proof over 1 account\n" in said
     files = (str(proof), "--challenge", challenge, "--attestation", "att.json")
     shown = remote("verify-proof", "verifier-lender", *files).stdout
     assert shown.startswith("valid\n")
