@@ -44,7 +44,7 @@ from riskproof.proof.verifier import PairingTerms, check_pairing, check_pairings
 from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.model import RiskModel
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_signed
-from riskproof.verify.protocol import CheckFailedError, Run
+from riskproof.verify.protocol import CheckFailedError, Run, clock_text
 from riskproof.verify.verdict import Check, CheckResult, Outcome, Verdict
 
 MAX_BATCH: Final = 1_024
@@ -384,7 +384,8 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     run.require(
         Check.PROOF_TIME,
         challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at,
-        f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {session.now}",
+        f"the challenge lives from {units.format_time(challenge.issued_at)} until {units.format_time(challenge.expires_at)}, "
+        f"it is {clock_text(session.now)}",
     )
     run.passed(Check.PROOF_TIME)
     attestations, markets = _check_attestations(run, case, keys, document, session)

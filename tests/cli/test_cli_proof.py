@@ -487,7 +487,7 @@ def test_solvency(files: Run) -> None:
 def test_exclusive_attestations_when_they_are_demanded(files: Run, books: Books) -> None:
     put("c.json", replace(ask(BOUND), exclusive=True))
     said = files(*PROVE, "c.json", *triple("a", "b"), code=2).stderr
-    assert "is not exclusive from 1767603655 until 1767607255" in said
+    assert "is not exclusive from 2026-01-05T09:00:55Z until 2026-01-05T10:00:55Z" in said
     assert not BUDGET.exists()
     window = ExclusiveWindow(1_767_603_655, 1_767_607_255)
     for name, account in (("a", books.short), ("b", books.hedge)):

@@ -98,7 +98,7 @@ def test_what_the_venue_refuses(tmp_path: Path) -> None:
     assert "more than two significant digits" in prove(tight, proof, code=2)
     assert "this venue proves no tight bounds" in prove(tight, proof, "--allow-tight-bound", code=2)
     fund = ask(tmp_path / "d.json", "99000000", audience="fund")
-    assert "is for 'lender', the challenge is 'fund''s" in prove(fund, proof, code=2)
+    assert "is for 'lender', the challenge is of 'fund'" in prove(fund, proof, code=2)
     assert (
         "role account-holder may not call this"
         in remote("challenge", "account-holder-alice", "--bound", "1", "--out", str(proof), code=1).stderr

@@ -221,7 +221,9 @@ class TestProverRefuses:
             prove_net_risk(challenge(10**13).to_bytes(), [], HOLDER, allow_tight_bound=True)
 
     def test_a_combination_that_the_challenge_does_not_allow(self, short: Account) -> None:
-        with pytest.raises(ProofError, match="the attestation of 'venue-a' is for 'lender', the challenge is 'bank''s"):
+        with pytest.raises(
+            ProofError, match="the attestation of 'venue-a' is for 'lender', the challenge is of 'bank'"
+        ):
             answer(replace(challenge(10**13), audience="bank"), [short])
 
     def test_a_challenge_that_is_none(self, short: Account) -> None:
