@@ -118,7 +118,7 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
         AttestationError: no key of the venue, a member out of range, inputs that do not belong together, a snapshot older than the
             tolerance or newer than the attestation, a policy without figures, a column that cannot be retired, a holder without
             an audience or with a key that signs here, an exclusive window without a holder or without a use.
-        PortfolioError: with a holder, the book holds an instrument that the snapshot does not price.
+        PortfolioError: with a holder, the book holds an instrument that the snapshot does not price, or that has expired.
         OverflowMoneyError: a figure does not fit 64 bits after rounding to the grid.
     """
     _check(request, keys)
@@ -270,7 +270,7 @@ def _check_retired(request: AttestationRequest) -> None:
 
 
 def _check_holder(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> None:
-    from riskproof.risk.arrays import UNPRICED
+    from riskproof.risk.arrays import EXPIRED, PRICED
 
     holder, window = request.holder, request.exclusive
     if holder is None:
@@ -292,11 +292,16 @@ def _check_holder(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> 
             where="exclusive",
             expected=f"from at most {expires_at}, until after {request.issued_at}",
         )
-    # A proof over this attestation counts an instrument without a price as zero (docs/protocol.md, section 2.3).
+    # A proof over this attestation counts whatever has no price as zero (docs/protocol.md, section 2.3): a debt that has expired
+    # and is not settled would be in no row, and the holder chooses the moment.
     for index, _ in request.book.portfolio.positions:
-        if request.array.status[index] == UNPRICED:
-            raise PortfolioError(
-                "the snapshot does not price this holding, and the attestation has a holder",
-                where=request.market.registry.instruments[index].name,
-                expected="a snapshot that quotes it",
-            )
+        if request.array.status[index] == PRICED:
+            continue
+        expired = request.array.status[index] == EXPIRED
+        raise PortfolioError(
+            "this holding has expired and is not settled, and the attestation has a holder"
+            if expired
+            else "the snapshot does not price this holding, and the attestation has a holder",
+            where=request.market.registry.instruments[index].name,
+            expected="the book after its settlement" if expired else "a snapshot that quotes it",
+        )

@@ -41,6 +41,7 @@ from riskproof.proof.verifier import verify
 from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.margining import load, names
 from riskproof.risk.model import RiskModel
+from riskproof.units import format_time
 
 Int64 = npt.NDArray[np.int64]
 
@@ -91,7 +92,7 @@ def combination_violations(challenge: Challenge, attestations: Sequence[Attestat
         require(
             Rule.AUDIENCE,
             a.audience == challenge.audience,
-            f"the attestation of {a.venue!r} is for {a.audience!r}, the challenge is {challenge.audience!r}'s",
+            f"the attestation of {a.venue!r} is for {a.audience!r}, the challenge is of {challenge.audience!r}",
         )
     if found:
         return found
@@ -140,7 +141,8 @@ def combination_violations(challenge: Challenge, attestations: Sequence[Attestat
             require(
                 Rule.EXCLUSIVE,
                 a.exclusive is not None and a.exclusive.contains(challenge.issued_at, challenge.expires_at),
-                f"the attestation of {a.venue!r} is not exclusive from {challenge.issued_at} until {challenge.expires_at}",
+                f"the attestation of {a.venue!r} is not exclusive "
+                f"from {format_time(challenge.issued_at)} until {format_time(challenge.expires_at)}",
             )
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
+from riskproof.cli.files import PRIVATE, PUBLIC, check_outputs, read_bytes, write_all, write_bytes
 from riskproof.cli.market import FILE, load_market
 from riskproof.cli.output import compiling, reports_errors
 from riskproof.cli.risk import MARKET, MODEL, PORTFOLIO, resolve_model
@@ -97,8 +97,8 @@ def attest(
     ledger: it makes a new account secret each time, and continues a chain only if you give it the previous opening.
 
     With --holder the attestation can be netted with others of the same holder in a proof. It then names the account by a tag, so
-    that no account is netted with itself: one tag for each audience and epoch of 30 days, made from the first --key. Give the same
-    key first for as long as the epoch lasts.
+    that no account is netted with itself: one tag for each audience and epoch of 30 days, made from the --key whose id comes
+    first. Sign with the same keys for as long as the epoch lasts.
 
     With --exclusive-from and --exclusive-until it says that no other exclusive attestation of the account overlaps that time. A
     served venue refuses a second one; this command cannot know of another, so see to it yourself.
@@ -117,10 +117,7 @@ def attest(
     from riskproof.risk.arrays import compute_array
     from riskproof.risk.portfolio_risk import evaluate
 
-    if out.resolve() == opening_file.resolve():
-        raise AttestationError(
-            "the opening is secret and must not replace the attestation", where="--opening", expected="another file"
-        )
+    check_outputs({"--out": out, "--opening": opening_file}, [market_file, book_file, previous, holder_key], keys)
     signing = [load_signing_key(path) for path in keys]
     market = load_market(market_file)
     model = resolve_model(model_name)
@@ -158,8 +155,7 @@ def attest(
             *signing,
         )
     # The secret file first: an attestation whose opening is lost cannot be used.
-    write_bytes(opening_file, built.opening, mode=PRIVATE)
-    write_bytes(out, built.attestation)
+    write_all((opening_file, built.opening, PRIVATE), (out, built.attestation, PUBLIC))
     click.echo(f"{out}: attestation {built.digest.hex()}\n{opening_file}: its opening, SECRET, mode 0600", err=True)
     if at - market.snapshot.time > STALE_SECONDS:
         click.echo(
@@ -255,9 +251,12 @@ def disclose(opening_file: Path, instruments: tuple[str, ...], market_file: Path
     from riskproof.attest.disclosure import disclose as open_positions
     from riskproof.attest.opening import Opening
 
+    check_outputs({"--out": out}, [opening_file, market_file])
     opening = Opening.from_bytes(read_bytes(opening_file), str(opening_file))
     registry = load_market(market_file).registry if market_file else None
     with compiling():
         disclosure = open_positions(opening, instruments, registry)
     write_bytes(out, disclosure.to_bytes())
-    click.echo(f"{out}: {len(disclosure.positions)} positions opened, the rest of the book stays hidden", err=True)
+    count = len(disclosure.positions)
+    opened = "1 position" if count == 1 else f"{count} positions"
+    click.echo(f"{out}: {opened} opened, the rest of the book stays hidden", err=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import write_bytes
+from riskproof.cli.files import check_outputs, write_bytes
 from riskproof.cli.market import FILE
 from riskproof.cli.models import any_model
 from riskproof.cli.output import money, reports_errors
 from riskproof.cli.risk import MODEL, is_model_file, resolve_model
-from riskproof.errors import ModelError, ProofError
-from riskproof.units import MICROS_EXPONENT, format_time, parse_decimal
+from riskproof.errors import ModelError, ProofError, UnitError
+from riskproof.units import INT64_MAX, MICROS_EXPONENT, format_decimal, format_time, parse_decimal
 
 if TYPE_CHECKING:
     from riskproof.proof.challenge import Challenge
@@ -103,6 +103,7 @@ def challenge(
     from riskproof.proof.leakage import check_bound, check_slack_bits
     from riskproof.proof.rows import DEFAULT_BITS
 
+    check_outputs({"--out": out}, [Path(model_name)] if is_model_file(model_name) else [])
     kind = StatementKind(statement)
     micros = parse_bound(bound, needed=kind in (StatementKind.LOSS, StatementKind.MARGIN))
     model = any_model(model_name) if requirement is not None else resolve_model(model_name)
@@ -140,12 +141,16 @@ def challenge(
 
 
 def parse_bound(text: str | None, *, needed: bool) -> int:
-    """The bound in micros (UnitError, ProofError)."""
+    """The bound in micros (ProofError)."""
     if text is None:
         if needed:
             raise ProofError("no bound", where="--bound", expected="an amount such as 120000.00")
         return 0
-    micros = parse_decimal(text, MICROS_EXPONENT, "--bound")
+    try:
+        micros = parse_decimal(text, MICROS_EXPONENT, "--bound")
+    except UnitError as error:
+        largest = f"at most {format_decimal(INT64_MAX, MICROS_EXPONENT)}, with up to six decimals, such as 120000.00"
+        raise ProofError(error.what, where=error.where, expected=largest) from None
     if micros < 0:
         raise ProofError(f"{text} is negative", where="--bound", expected="0 or more")
     return micros

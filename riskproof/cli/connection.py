@@ -52,6 +52,10 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
             with _open(server, identity, ca, insecure, timeout) as client:
                 function(client, **options)
         except RemoteError as error:
+            if "Stream removed" in error.what and "UNAVAILABLE" in error.what:
+                raise RemoteError(
+                    f"connection lost: {error.what}", where=server, expected="a server that stays"
+                ) from None
             hints = [hint for said, hint in _UNREACHED if "UNAVAILABLE" in error.what and said in error.what]
             if not hints:
                 raise

@@ -55,7 +55,8 @@ max_snapshot_age_seconds = 86400
 # Keys, certificates and the market are made once: what follows refers to them.
 SCRIPT = """#!/bin/sh
 # Every command of the demo. `sh commands.sh` repeats them all, with the same keys and ledgers, for a day after the demo;
-# to repeat one by hand, in this folder, set PATH as here. Commands on a server need the two servers running.
+# to repeat one by hand, in this folder, set PATH as here. Commands on a server need the two servers running. What the forgers
+# made stays as it was: their proofs are of the attestations of the first time, and are refused for that already.
 set -eu
 cd "$(dirname "$0")"
 PATH={path}:$PATH
@@ -325,6 +326,9 @@ def _proof(stage: Stage) -> None:
     stage.run(*prove, *accounts[0], "--out", f"{AUDIENCE}/proof.json", expect=1)
     stage.say("both together:")
     stage.run(*prove, *accounts[0], *accounts[1], "--out", f"{AUDIENCE}/proof.json")
+    stage.say(
+        "most of the points went for the margins shown above: attest with --disclose none what is meant for proofs"
+    )
     stage.say(f"{AUDIENCE} has seen neither book:")
     stage.run(*_verify_proof("proof.json", "challenge.json"), within=AUDIENCE)
 
@@ -337,11 +341,18 @@ def _proof_forger(stage: Stage) -> None:
     asked = json.loads(read_bytes(folder / "challenge.json"))
     proof = json.loads(read_bytes(folder / "proof.json"))
     lower = {"bound_micros": str(int(asked["bound_micros"]) - 1)}
-    for name, change in (("lower-bound", lower), ("other-audience", {"audience": "somebody-else"})):
+    forgeries = (
+        ("lower-bound", lower, f"a bound of {money(int(lower['bound_micros']))}"),
+        ("other-audience", {"audience": "somebody-else"}, "the audience somebody-else"),
+    )
+    for name, change, what in forgeries:
         challenge = Challenge.from_bytes(canonical_json({**asked, **change}))
         write_bytes(folder / f"{name}.json", challenge.to_bytes())
         relabelled = {**proof, "challenge_digest": challenge.digest.hex()}
         write_bytes(folder / f"{name}-proof.json", canonical_json(relabelled))
+        stage.say(
+            f"{name}.json is the challenge with {what}; {name}-proof.json is the proof, made to name that challenge"
+        )
         stage.run(*_verify_proof("proof.json", f"{name}.json"), within=AUDIENCE, expect=1)
         stage.run(*_verify_proof(f"{name}-proof.json", f"{name}.json"), within=AUDIENCE, expect=1)
 

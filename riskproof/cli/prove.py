@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.challenge import asked_text
-from riskproof.cli.files import read_bytes, write_bytes
-from riskproof.cli.market import FILE, load_market
+from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
+from riskproof.cli.market import FILE
 from riskproof.cli.output import compiling, reports_errors
-from riskproof.cli.verify_proof import ATTESTATIONS, CHALLENGE, CHALLENGE_MODEL, MARKETS, check_pairs
+from riskproof.cli.verify_proof import ATTESTATIONS, CHALLENGE, CHALLENGE_MODEL, MARKETS, check_model, check_pairs
 from riskproof.errors import FalseStatementError, InputError, ProofError
 from riskproof.units import format_time
 
@@ -81,19 +81,25 @@ def prove(
     """
     from riskproof.attest.keys import load_signing_key
     from riskproof.attest.net_risk import ProverInput, challenge_model, prove_net_risk
+    from riskproof.market.marketfile import Market
     from riskproof.proof.challenge import Challenge
     from riskproof.proof.holder_budget import HolderBudget
     from riskproof.risk.margining import read as read_model
 
     check_pairs(attestations, opening=openings, market=markets)
-    _check_output(out, (challenge_file, *attestations, *openings, *markets, *((model,) if model else ())))
+    check_outputs({"--out": out}, [challenge_file, *attestations, *openings, *markets, model], [holder_key])
     key = load_signing_key(holder_key)
-    asked_bytes = read_bytes(challenge_file)
+    asked_bytes = read_kind(challenge_file, "--challenge", "a challenge")
     asked = Challenge.from_bytes(asked_bytes, str(challenge_file))
     given = None if model is None else read_model(read_bytes(model), str(model))
+    check_model(asked, given, model)
     scenarios = challenge_model(asked, given)
     inputs = [
-        ProverInput(read_bytes(a), read_bytes(o), load_market(m))
+        ProverInput(
+            read_kind(a, "--attestation", "an attestation"),
+            read_kind(o, "--opening", "an opening"),
+            Market.from_bytes(read_kind(m, "--market", "a market file"), str(m)),
+        )
         for a, o, m in zip(attestations, openings, markets, strict=True)
     ]
     click.echo(asked_text(asked, len(scenarios.scenarios)), err=True)
@@ -113,14 +119,9 @@ def prove(
     accounts = "1 account" if len(inputs) == 1 else f"{len(inputs)} accounts"
     click.echo(
         f"{out}: proof over {accounts}, answers challenge {asked.digest.hex()}\n"
-        f"{asked.audience} may learn {left} of {leak_limit} points more",
+        f"{asked.audience} may learn {left} of {leak_limit} points more (about one bit each: riskproof prove --help)",
         err=True,
     )
-
-
-def _check_output(out: Path, inputs: Sequence[Path]) -> None:
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise InputError("the proof would replace what it is made from", where="--out", expected="another file")
 
 
 def _events(asked: Challenge, inputs: Sequence[ProverInput], key: bytes, allow_tight_bound: bool) -> tuple[Event, ...]:
@@ -172,6 +173,6 @@ def _named(
     for i, files in enumerate(zip(openings, markets, attestations, strict=True)):
         for member, path in zip((".opening", ".market", ""), files, strict=True):
             name = f"attestations[{i}]{member}"
-            if error.where == name or error.where.startswith(name + "."):
+            if error.where == name or error.where.startswith((name + ".", name + ":")):
                 return type(error)(error.what, where=str(path) + error.where[len(name) :], expected=error.expected)
     return error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.connection import connected
-from riskproof.cli.files import PRIVATE, read_bytes, write_bytes
+from riskproof.cli.files import PRIVATE, check_outputs, read_bytes, write_bytes
 from riskproof.cli.market import FILE, load_market
 from riskproof.cli.output import amounts, emit_json, json_option, reports_errors, table
 from riskproof.cli.remote_proofs import challenge, prove, verify_proof
@@ -189,6 +189,7 @@ def attest(
     from riskproof.attest.holder import parse_holder_key
     from riskproof.client import Disclosure
 
+    check_outputs({"--out": out, "--opening": opening_file}, [holder_key])
     window = _window(exclusive_from, exclusive_until, holder_key)
     key = b"" if holder_key is None else parse_holder_key(read_bytes(holder_key), str(holder_key))
     if key and not audience:

@@ -10,11 +10,19 @@ import click
 
 from riskproof.cli.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, asked_text, parse_bound
 from riskproof.cli.connection import connected
-from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
 from riskproof.cli.market import FILE
 from riskproof.cli.output import emit_json, json_option, reports_errors
 from riskproof.cli.verify import EXIT
-from riskproof.cli.verify_proof import ATTESTATIONS, CHALLENGE, CHALLENGE_MODEL, check_pairs, proof_text
+from riskproof.cli.verify_proof import (
+    ATTESTATIONS,
+    CHALLENGE,
+    CHALLENGE_MODEL,
+    advice,
+    check_given_model,
+    check_pairs,
+    proof_text,
+)
 from riskproof.errors import FalseStatementError, InputError
 
 if TYPE_CHECKING:
@@ -72,6 +80,9 @@ def challenge(
 
     if model_name and model_file is not None:
         raise InputError("two models", where="--model-file", expected="--model or --model-file")
+    if ttl < 1:  # in the request, 0 stands for the server's own
+        raise InputError(f"{ttl} s", where="--ttl", expected="1 or more")
+    check_outputs({"--out": out}, [model_file])
     made = client.create_challenge(
         bound_micros=parse_bound(bound, needed=statement == "loss"),
         audience=audience,
@@ -141,6 +152,7 @@ def prove(
     from riskproof.attest.keys import load_signing_key
     from riskproof.client import BroughtAccount
 
+    check_outputs({"--out": out}, [challenge_file, *attestations, *brought, *openings, *markets], [holder_key])
     if not len(brought) == len(openings) == len(markets):
         raise InputError(
             f"given {len(brought)}, {len(openings)} and {len(markets)} times",
@@ -151,12 +163,16 @@ def prove(
     try:
         proof = client.prove(
             account,
-            read_bytes(challenge_file),
-            [read_bytes(path) for path in attestations],
+            read_kind(challenge_file, "--challenge", "a challenge"),
+            [read_kind(path, "--attestation", "an attestation") for path in attestations],
             key,
             brought=[
-                BroughtAccount(*(read_bytes(path) for path in files))
-                for files in zip(brought, openings, markets, strict=True)
+                BroughtAccount(
+                    read_kind(a, "--brought-attestation", "an attestation"),
+                    read_kind(o, "--brought-opening", "an opening"),
+                    read_kind(m, "--brought-market", "a market file"),
+                )
+                for a, o, m in zip(brought, openings, markets, strict=True)
             ],
             allow_tight_bound=allow_tight_bound,
             progress=lambda stage, done: click.echo(f"{done:4.0%} {stage}", err=True),
@@ -165,7 +181,8 @@ def prove(
         click.echo("nothing was written; what follows tells of your books, and is for you alone", err=True)
         raise
     write_bytes(out, proof)
-    click.echo(f"{out}: proof over {len(attestations) + len(brought)} attestations", err=True)
+    count = len(attestations) + len(brought)
+    click.echo(f"{out}: proof over {'1 account' if count == 1 else f'{count} accounts'}", err=True)
 
 
 @click.command("verify-proof")
@@ -203,20 +220,22 @@ def verify_proof(
     from riskproof.verify.net_risk import ProofCase
 
     check_pairs(attestations, **{name: files for name, files in (("keys", keys), ("market", markets)) if files})
-    verdict = client.verify_proof(
-        ProofCase(
-            read_bytes(file),
-            read_bytes(challenge_file),
-            [read_bytes(path) for path in attestations],
-            _or_theirs(keys, len(attestations)),
-            _or_theirs(markets, len(attestations)),
-            None if model is None else read_bytes(model),
-        )
+    case = ProofCase(
+        read_bytes(file),
+        read_bytes(challenge_file),
+        [read_bytes(path) for path in attestations],
+        _or_theirs(keys, len(attestations)),
+        _or_theirs(markets, len(attestations)),
+        None if model is None else read_bytes(model),
     )
+    check_given_model(case, model)
+    verdict = client.verify_proof(case)
     if as_json:
         emit_json(verdict.to_document())
     else:
         click.echo(proof_text(verdict))
+        for line in advice(verdict, case, file, challenge_file, attestations, markets):
+            click.echo(f"note: {line}", err=True)
     sys.exit(EXIT[verdict.outcome.value])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import read_bytes
+from riskproof.cli.files import kind_of, read_bytes
 from riskproof.cli.market import FILE
 from riskproof.cli.output import emit_json, json_option, money, progress, reports_errors
 from riskproof.errors import InputError
@@ -108,14 +108,15 @@ def verify(
 
 def _other_document(data: bytes) -> str:
     """What a file that is no attestation seems to be, and what to do with it; "" if that cannot be told."""
-    for schema, what in (
-        ("riskproof/disclosure/", "a disclosure: give its attestation with --attestation"),
-        ("riskproof/opening/", "an opening, which is secret: give it with --opening, after the attestation"),
-        ("riskproof/market/", "a market file: give it with --market, after the attestation"),
-    ):
-        if f'"schema":"{schema}'.encode() in data:
-            return what
-    return ""
+    what_to_do = {
+        "a disclosure": ": give its attestation with --attestation",
+        "an opening": ", which is secret: give it with --opening, after the attestation",
+        "a market file": ": give it with --market, after the attestation",
+        "a proof": ": riskproof verify-proof verifies it",
+        "a challenge": ": riskproof prove answers it",
+    }
+    kind = kind_of(data)
+    return kind + what_to_do[kind] if kind in what_to_do else ""
 
 
 def _optional(path: Path | None) -> bytes | None:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import read_bytes
+from riskproof.cli.files import kind_of, read_bytes
 from riskproof.cli.market import FILE
 from riskproof.cli.output import emit_json, json_option, progress, reports_errors
 from riskproof.cli.verify import EXIT, check_lines
-from riskproof.errors import InputError
+from riskproof.errors import InputError, ProofError, RiskproofError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from riskproof.verify.net_risk import ProofVerdict
+    from riskproof.proof.challenge import AnyModel, Challenge
+    from riskproof.verify.net_risk import ProofCase, ProofVerdict
     from riskproof.verify.second_opinion import SecondOpinion
 
 EXIT_DISAGREEMENT = 3
@@ -46,6 +47,16 @@ def check_pairs(attestations: Sequence[Path], **others: Sequence[Path]) -> None:
                 where=f"--{option}",
                 expected="one for each --attestation, in the same order",
             )
+
+
+def check_model(asked: Challenge, given: AnyModel | None, path: Path | None) -> None:
+    """ProofError if a model was given and the challenge means another one: it would not be used."""
+    if given is not None and given.digest != asked.model_digest:
+        raise ProofError(
+            f"another model than the challenge's, which is {asked.model_name}",
+            where=str(path),
+            expected=f"the document of {asked.model_digest.hex()}",
+        )
 
 
 @click.command("verify-proof")
@@ -91,6 +102,7 @@ def verify_proof(
         --attestation a1.json --keys k1.json --market m1.json \\
         --attestation a2.json --keys k2.json --market m2.json
     """
+    from riskproof.attest.keyset import KeySet
     from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE
     from riskproof.verify.net_risk import MarketCache, ProofCase, verify_proofs
 
@@ -101,10 +113,11 @@ def verify_proof(
         read_bytes(file),
         read_bytes(challenge_file),
         [read_bytes(path) for path in attestations],
-        [read_bytes(path) for path in keys],
+        [KeySet.from_bytes(read_bytes(path), str(path)) for path in keys],
         [read_bytes(path) for path in markets],
         None if model is None else read_bytes(model),
     )
+    check_given_model(case, model)
     cache, second = MarketCache(), None
     with progress("recomputing the rows; the first time on a machine this compiles the kernel ..."):
         (verdict,) = verify_proofs(
@@ -124,6 +137,8 @@ def verify_proof(
         click.echo(proof_text(verdict))
         if reference:
             click.echo(_reference_text(second))
+        for line in advice(verdict, case, file, challenge_file, attestations, markets):
+            click.echo(f"note: {line}", err=True)
     if second is not None and not second.agrees:
         click.echo(
             f"riskproof: the two verifiers disagree: {verdict.outcome.value} and {second.outcome.value}. This must not happen: "
@@ -132,6 +147,50 @@ def verify_proof(
         )
         sys.exit(EXIT_DISAGREEMENT)
     sys.exit(EXIT[verdict.outcome.value])
+
+
+def check_given_model(case: ProofCase, path: Path | None) -> None:
+    """`check_model`; what cannot be read is for the verdict to say."""
+    from riskproof.proof.challenge import Challenge
+    from riskproof.risk.margining import read
+
+    if case.model is None:
+        return
+    try:
+        asked, given = Challenge.from_bytes(case.challenge), read(case.model)
+    except RiskproofError:
+        return
+    check_model(asked, given, path)
+
+
+def advice(
+    verdict: ProofVerdict,
+    case: ProofCase,
+    proof: Path,
+    challenge: Path,
+    attestations: Sequence[Path],
+    markets: Sequence[Path],
+) -> list[str]:
+    """What may have been mixed up on the command line, if the verdict looks like it."""
+    from riskproof.verify.verdict import Check
+
+    if verdict.failed_check in (Check.PROOF_ATTESTATION_VALID, Check.PROOF_MARKETS) and len(attestations) > 1:
+        return ["the first --attestation goes with the first --keys and the first --market, and so on"]
+    if verdict.outcome.value != "malformed":
+        return []
+    given = [
+        (proof, "FILE", "a proof", case.proof),
+        (challenge, "--challenge", "a challenge", case.challenge),
+        *((p, "--attestation", "an attestation", d) for p, d in zip(attestations, case.attestations, strict=True)),
+        *(
+            (p, "--market", "a market file", d) for p, d in zip(markets, case.markets, strict=False)
+        ),  # none: the server's
+    ]
+    return [
+        f"{path}, given as {option}, " + (f"seems to be {seems}" if seems else f"is not {wanted}")
+        for path, option, wanted, data in given
+        if (seems := kind_of(data)) != wanted
+    ]
 
 
 def proof_text(verdict: ProofVerdict) -> str:

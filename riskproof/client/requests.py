@@ -96,6 +96,7 @@ def get_snapshot(digest: bytes) -> Request[tuple[bytes, bytes]]:
 
 
 def list_snapshots(page_size: int, page_token: str) -> Request[Page[SnapshotSummary]]:
+    _fits(32, page_size=page_size)
     message = market_pb2.ListSnapshotsRequest(page_size=page_size, page_token=page_token)
 
     def decode(r: market_pb2.ListSnapshotsResponse) -> Page[SnapshotSummary]:
@@ -202,6 +203,7 @@ def create_attestation(
     holder_key: bytes,
     exclusive: ExclusiveWindow | None,
 ) -> Request[CreatedAttestation]:
+    _fits(ttl_seconds=ttl_seconds)
     message = attestation_pb2.CreateAttestationRequest(
         account_id=account_id,
         request_id=request_id,
@@ -226,6 +228,7 @@ def create_attestation(
 
 
 def get_attestation(account_id: str, sequence: int) -> Request[AttestationEntry]:
+    _fits(sequence=sequence)
     message = attestation_pb2.GetAttestationRequest(account_id=account_id, sequence=sequence)
 
     def decode(r: attestation_pb2.GetAttestationResponse) -> AttestationEntry:
@@ -235,6 +238,7 @@ def get_attestation(account_id: str, sequence: int) -> Request[AttestationEntry]
 
 
 def list_attestations(account_id: str, page_size: int, page_token: str) -> Request[Page[AttestationEntry]]:
+    _fits(32, page_size=page_size)
     message = attestation_pb2.ListAttestationsRequest(account_id=account_id, page_size=page_size, page_token=page_token)
 
     def decode(r: attestation_pb2.ListAttestationsResponse) -> Page[AttestationEntry]:
@@ -272,6 +276,7 @@ def verify_attestation(
 
 
 def get_opening(account_id: str, sequence: int) -> Request[bytes]:
+    _fits(sequence=sequence)
     message = attestation_pb2.GetOpeningRequest(account_id=account_id, sequence=sequence)
 
     def decode(r: attestation_pb2.GetOpeningResponse) -> bytes:
@@ -302,6 +307,12 @@ def create_challenge(
 ) -> Request[bytes]:
     if statement not in _STATEMENTS:
         raise InputError(f"no statement {statement!r}", where="statement", expected=" or ".join(_STATEMENTS))
+    _fits(
+        bound_micros=bound_micros,
+        max_skew_seconds=max_skew_seconds,
+        max_age_seconds=max_age_seconds,
+        ttl_seconds=ttl_seconds,
+    )
     message = proof_pb2.CreateChallengeRequest(
         audience=audience,
         bound_micros=bound_micros,
@@ -434,7 +445,18 @@ def health_check() -> Request[bool]:
 
 
 def _positions(holdings: Iterable[Holding]) -> list[position_pb2.Position]:
-    return [position_pb2.Position(instrument=h.instrument, lots=h.lots) for h in holdings]
+    positions = []
+    for holding in holdings:
+        _fits(lots=holding.lots)
+        positions.append(position_pb2.Position(instrument=holding.instrument, lots=holding.lots))
+    return positions
+
+
+def _fits(bits: int = 64, **numbers: int | None) -> None:
+    """InputError unless each number fits its field, a signed integer of so many bits; protobuf would raise a ValueError."""
+    for where, number in numbers.items():
+        if number is not None and not -(1 << (bits - 1)) <= number < 1 << (bits - 1):
+            raise InputError(f"does not fit {bits} bits", where=where, expected=f"below 2^{bits - 1} in size")
 
 
 def _entry(a: attestation_pb2.Attestation) -> AttestationEntry:

@@ -119,13 +119,13 @@ def rows_exponent(registries: Iterable[Registry]) -> int:
     return max((units.MICROS_EXPONENT, *(r.money_exponent + r.quantity_exponent for r in registries)))
 
 
-def check_size(rows: int, columns: int, n: int) -> None:
+def check_size(rows: int, columns: int, n: int, cells: int = MAX_CELLS) -> None:
     """Refuse statements of too many rows or coefficients, before anything is priced for them (ProofError)."""
-    if rows > MAX_ROWS or rows * columns * n > MAX_CELLS:
+    if rows > MAX_ROWS or rows * columns * n > cells:
         raise ProofError(
             f"{rows} rows over {columns} columns of {n}",
             where="model",
-            expected=f"at most {MAX_ROWS} rows and {MAX_CELLS} coefficients",
+            expected=f"at most {MAX_ROWS} rows and {cells} coefficients",
         )
 
 

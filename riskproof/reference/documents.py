@@ -21,6 +21,7 @@ from riskproof.reference.outcomes import Malformed
 Json = Any
 COLUMN_SIZES: Final = (256, 512, 1024, 2048)
 _MAX_SAFE: Final = 2**53 - 1
+_LONGEST: Final = 366 * 86_400
 _MAX_DEPTH: Final = 32  # of arrays and objects
 _MAX_TIME: Final = 253_402_300_799  # the last second of the year 9999
 
@@ -123,6 +124,8 @@ def parse_challenge(data: bytes) -> Challenge:
     issued_at, expires_at = (_time(m[name], f"challenge.{name}") for name in ("issued_at", "expires_at"))
     if issued_at >= expires_at:
         raise Malformed("challenge.expires_at: not after issued_at")
+    if expires_at > issued_at + _LONGEST:
+        raise Malformed("challenge.expires_at: more than 366 days after issued_at")
     if not isinstance(m["exclusive"], bool):
         raise Malformed("challenge.exclusive: neither true nor false")
     bits = m.get("slack_bits")
@@ -137,11 +140,11 @@ def parse_challenge(data: bytes) -> Challenge:
         statement=_statement(m),
         bound_micros=_amount(m["bound_micros"], "challenge.bound_micros"),
         model_digest=model_digest,
-        max_skew_seconds=_integer(m["max_skew_seconds"], "challenge.max_skew_seconds", 0, _MAX_SAFE),
+        max_skew_seconds=_integer(m["max_skew_seconds"], "challenge.max_skew_seconds", 0, _LONGEST),
         exclusive=m["exclusive"],
         numeraire=_string(m["numeraire"], "challenge.numeraire", 16) if "numeraire" in m else None,
         slack_bits=bits,
-        max_age_seconds=_integer(m["max_age_seconds"], "challenge.max_age_seconds", 0, 366 * 86_400)
+        max_age_seconds=_integer(m["max_age_seconds"], "challenge.max_age_seconds", 0, _LONGEST)
         if "max_age_seconds" in m
         else None,
     )

@@ -27,7 +27,10 @@ from riskproof.service.worker import Job, Progress
 from riskproof.verify.net_risk import MarketCache, ProofCase, ProofVerdict, verify_proofs
 
 _NOTHING: Final = b""  # a document that is not there
-CACHE: Final = MarketCache()
+SERVED_CELLS: Final = (
+    1 << 22
+)  # 2,048 instruments in 2,048 scenarios: some seconds of pricing, within a job's time and memory
+CACHE: Final = MarketCache(cells=SERVED_CELLS)
 
 
 # ---- prove -----------------------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from riskproof.attest.envelope import Envelope, pre_authentication_encoding
 from riskproof.attest.keyset import KeySet, PublicKey
 from riskproof.attest.payload import Attestation, Disclosed, Policy
 from riskproof.errors import InputError
-from riskproof.verify.protocol import Run
+from riskproof.units import format_time
+from riskproof.verify.protocol import Run, clock_text
 from riskproof.verify.verdict import Check, Verdict
 
 DEFAULT_CLOCK_TOLERANCE: Final = 10  # seconds by which the clocks of venue and verifier may differ
@@ -170,12 +171,14 @@ def check_signed(
     run.require(
         Check.NOT_YET_VALID,
         statement.issued_at <= now + clock_tolerance,
-        f"issued at {statement.issued_at}, which is after {now}",
+        f"issued at {format_time(statement.issued_at)}, which is after {clock_text(now)}",
     )
     run.passed(Check.NOT_YET_VALID)
     # check 5
     run.require(
-        Check.EXPIRED, now < statement.expires_at + clock_tolerance, f"expired at {statement.expires_at}, it is {now}"
+        Check.EXPIRED,
+        now < statement.expires_at + clock_tolerance,
+        f"expired at {format_time(statement.expires_at)}, it is {clock_text(now)}",
     )
     run.passed(Check.EXPIRED)
     # check 6

@@ -39,14 +39,14 @@ from riskproof.proof.identity import verify_same
 from riskproof.proof.programme import CompiledMargin, compile_statement
 from riskproof.proof.rows import StatementRows, check_size
 from riskproof.proof.setup import Setup, ceremony_setup
-from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
+from riskproof.proof.statement import MAX_ATTESTATIONS, MAX_CELLS, Statement
 from riskproof.proof.transcript import Transcript
 from riskproof.proof.verifier import PairingTerms, check_pairing, check_pairings, pairing_terms
 from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.margining import read as read_model
 from riskproof.risk.model import RiskModel
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_signed
-from riskproof.verify.protocol import CheckFailedError, Run
+from riskproof.verify.protocol import CheckFailedError, Run, clock_text
 from riskproof.verify.verdict import Check, CheckResult, Outcome, Verdict
 
 MAX_BATCH: Final = 1_024
@@ -120,8 +120,9 @@ class MarketCache:
     Everything is kept under digests of the bytes it was made from, so nothing that one caller brings changes another's verdict.
     """
 
-    def __init__(self, entries: int = 64, limit: int = 1 << 28) -> None:
-        """Keep at most `entries` objects, of about `limit` bytes together."""
+    def __init__(self, entries: int = 64, limit: int = 1 << 28, cells: int = MAX_CELLS) -> None:
+        """Keep at most `entries` objects, of about `limit` bytes together; price statements of at most `cells` coefficients."""
+        self.cells = cells
         self._entries = entries
         self._limit = limit
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -165,7 +166,7 @@ class MarketCache:
 
         None under a model of version 2, whose rows are not made of a risk array.
         """
-        check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
+        check_size(len(model.scenarios), market.registry.columns, market.registry.column_size, self.cells)
         if not isinstance(model, RiskModel):
             return None
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
@@ -185,7 +186,7 @@ class MarketCache:
         compiled: StatementRows = self._get(
             ("rows", challenge.statement, challenge.margin, model.digest, columns),
             make,
-            lambda made: int(made.coefficients.positions.nbytes),
+            lambda made: int(made.coefficients.positions.nbytes + made.coefficients.auxiliary.nbytes),
         )
         return compiled
 
@@ -391,7 +392,8 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     run.require(
         Check.PROOF_TIME,
         challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at,
-        f"the challenge lives from {challenge.issued_at} until {challenge.expires_at}, it is {session.now}",
+        f"the challenge lives from {units.format_time(challenge.issued_at)} until {units.format_time(challenge.expires_at)}, "
+        f"it is {clock_text(session.now)}",
     )
     run.passed(Check.PROOF_TIME)
     attestations, markets = _check_attestations(run, case, keys, document, session)
@@ -405,7 +407,7 @@ def _prepare(run: Run, case: ProofCase, keys: list[KeySet], session: _Session) -
     # check 54
     try:
         columns = sum(m.registry.columns for m in parsed_markets)
-        check_size(len(model.scenarios), columns, parsed_markets[0].registry.column_size)
+        check_size(len(model.scenarios), columns, parsed_markets[0].registry.column_size, session.cache.cells)
         compiled = session.cache.compiled(challenge, model, attestations, parsed_markets)
         statement = build_statement(challenge, attestations, compiled)
     except InputError as error:
@@ -582,12 +584,20 @@ def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
         if c.exclusive
         else "That the holder has not shown the same accounts to others as well: the challenge did not ask for exclusivity."
     )
+    unsettled = (
+        (
+            "Profit and loss of futures and perpetuals since their last settlement: by themselves they count as worth nothing.",
+        )
+        if c.statement is StatementKind.SOLVENCY
+        else ()
+    )
     bounded = compiled.bounds if isinstance(compiled, CompiledMargin) else ()
     not_proved = (
         pledge,
+        *unsettled,
         *(f"The requirement as the model has it, which may be lower: {x}." for x in bounded),
         "Anything about accounts and debts that are not attested here.",
         "Losses in states of the world that are not among the scenarios, or after the attestations were issued.",
-        "Instruments that a snapshot does not quote count as zero; the venue attests that the account holds none.",
+        "What a snapshot does not price, expired instruments too, counts as zero; the venue attests that the account holds none.",
     )
     return proved, trusted, not_proved

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from riskproof.attest.payload import Attestation
 from riskproof.errors import InputError
+from riskproof.units import TIME_MAX, format_time
 from riskproof.verify.verdict import Check, CheckResult, Outcome, ProvenPosition, Verdict
+
+
+def clock_text(now: int) -> str:
+    """The verifier's time, 0 or more, in words: it may be later than any time in a document."""
+    return format_time(now) if now <= TIME_MAX else "after the year 9999"
 
 
 class CheckFailedError(Exception):

@@ -275,7 +275,7 @@ def test_requests_that_are_refused(request_of: AttestationRequest) -> None:
 
 @pytest.mark.parametrize("policy", Policy)
 def test_a_holding_without_a_price_is_refused_with_a_holder(request_of: AttestationRequest, policy: Policy) -> None:
-    """A proof counts it as zero, so no policy may let it through; an expired one is worth nothing and passes."""
+    """A proof counts it as zero, so no policy may let it through; nor one that has expired, which may be an unsettled debt."""
     whole = request_of.market
     lost, expired = 400, 401
     quotes = tuple(None if i in (lost, expired) else q for i, q in enumerate(whole.snapshot.quotes))
@@ -296,7 +296,11 @@ def test_a_holding_without_a_price_is_refused_with_a_holder(request_of: Attestat
         attempt(held, bound())
     assert caught.value.where == instruments[lost].name
     assert attempt(held, None)
-    assert attempt(Portfolio(((3, 5), (expired, 1))), bound())
+    held = Portfolio(((3, 5), (expired, 1)))
+    with pytest.raises(PortfolioError, match="this holding has expired and is not settled") as caught:
+        attempt(held, bound())
+    assert caught.value.where == instruments[expired].name
+    assert attempt(held, None)
 
 
 # ---- the holder's key file ------------------------------------------------------------------------------------------------

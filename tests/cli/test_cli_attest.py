@@ -139,5 +139,31 @@ def test_keys_are_never_overwritten(venue: Run) -> None:
 
 def test_the_opening_may_not_replace_the_attestation(venue: Run) -> None:
     before = Path("att.json").read_bytes()
-    assert "must not replace" in attest(venue, "att.json", "att.json", code=2)
+    said = attest(venue, "att.json", "att.json", code=2)
+    assert "riskproof: --opening: att.json is also an input or another output, and would be replaced" in said
     assert Path("att.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["market.json", "book.csv"])
+def test_an_attestation_never_replaces_an_input(venue: Run, name: str) -> None:
+    before = Path(name).read_bytes()
+    said = attest(venue, f"./{name}", "o.json", code=2)
+    assert f"riskproof: --out: {name} is also an input or another output, and would be replaced" in said
+    assert Path(name).read_bytes() == before
+    assert not Path("o.json").exists()
+
+
+@pytest.mark.parametrize(("out", "opening"), [("key/key.pem", "o.json"), ("a.json", "key/o.json"), ("key", "o.json")])
+def test_nothing_is_written_into_a_key_folder(venue: Run, out: str, opening: str) -> None:
+    before = {p.name: p.read_bytes() for p in Path("key").iterdir()}
+    assert "a key folder holds keys only (expected a file outside it)" in attest(venue, out, opening, code=2)
+    assert {p.name: p.read_bytes() for p in Path("key").iterdir()} == before
+    assert not Path("o.json").exists()
+    assert not Path("a.json").exists()
+
+
+def test_an_attestation_that_cannot_be_written_leaves_the_opening_before_it(venue: Run) -> None:
+    Path("o.json").write_bytes(b"of an attestation that is in use")
+    assert "no/att.json: cannot be written: No such file or directory" in attest(venue, "no/att.json", "o.json", code=2)
+    assert Path("o.json").read_bytes() == b"of an attestation that is in use"
+    assert not [p for p in Path().iterdir() if p.name.startswith(".")]

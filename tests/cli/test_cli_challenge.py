@@ -80,7 +80,10 @@ def test_what_provers_refuse_is_written_and_the_verifier_is_told(run: Run) -> No
         (("--bound", "NaN"), "--bound: not a plain decimal number: 'NaN'"),
         (("--bound", ""), "--bound: not a plain decimal number: ''"),
         (("--bound", "125,000"), "--bound: not a plain decimal number: '125,000'"),
-        (("--bound", "9223372036854.775808"), "--bound: number does not fit a signed 64-bit integer"),
+        (
+            ("--bound", "9223372036854.775808"),
+            "--bound: number does not fit a signed 64-bit integer (expected at most 9223372036854.775807, with up to six decimals",
+        ),
         (("--bound", "1", "--ttl", "0"), "--ttl: expires before it is issued, or lives too long"),
         (("--bound", "1", "--ttl", "999999999"), "--ttl: expires before it is issued, or lives too long"),
         (("--bound", "1", "--at", "0"), "--at: time is out of range"),
@@ -117,6 +120,14 @@ def test_solvency_under_a_model_without_collateral(run: Run) -> None:
     )
     assert not Path("c.json").exists()
     run(*ASK, "--bound", "1", "--model", "own.json")
+
+
+def test_a_challenge_never_replaces_the_model(run: Run) -> None:
+    model = load_model("crypto-pm").to_bytes()
+    Path("own.json").write_bytes(model)
+    said = run(*ASK[:-1], "own.json", "--bound", "1", "--model", "own.json", code=2).stderr
+    assert "riskproof: --out: own.json is also an input or another output, and would be replaced" in said
+    assert Path("own.json").read_bytes() == model
 
 
 def test_what_cannot_be_written_is_said(run: Run) -> None:

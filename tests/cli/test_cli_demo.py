@@ -49,6 +49,10 @@ def test_the_scene_of_the_proof(demo: tuple[Path, str]) -> None:
     scene = text.split("\n5. ", 1)[1].split("\n7. ", 1)[0]
     assert "riskproof: scenario p-50/v+: the statement is false: short by " in scene
     assert "the net loss of 2 accounts at venue-a, venue-b is at most 1000000 USD" in scene
+    assert (
+        "lower-bound.json is the challenge with a bound of 999,999.999999; lower-bound-proof.json is the proof" in scene
+    )
+    assert "other-audience.json is the challenge with the audience somebody-else; " in scene
     failed = [line.split("]")[0].strip(" [") for line in scene.splitlines() if "FAILED" in line]
     assert failed == ["40", "55", "40", "45"]
 

@@ -193,8 +193,64 @@ def test_the_proof_never_replaces_an_input(files: Run, name: str) -> None:
     before = Path(name).read_bytes()
     asked = ("prove", "--holder-key", "holder", "--challenge", "c.json", *triple("a", "b"), "--out", f"./{name}")
     said = files(*asked, code=2).stderr
-    assert "riskproof: --out: the proof would replace what it is made from (expected another file)" in said
+    assert f"riskproof: --out: {name} is also an input or another output, and would be replaced" in said
     assert Path(name).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["holder", "holder/key.pem", "holder/leak-budget.json", "holder/../holder/new.json"])
+def test_the_proof_is_not_written_into_the_key_folder(files: Run, name: str) -> None:
+    before = {p.name: p.read_bytes() for p in Path("holder").iterdir()}
+    asked = ("prove", "--holder-key", "holder", "--challenge", "c.json", *triple("a", "b"), "--out", name)
+    assert "riskproof: --out: a key folder holds keys only (expected a file outside it)" in files(*asked, code=2).stderr
+    assert {p.name: p.read_bytes() for p in Path("holder").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "message"),
+    [
+        ("c.json", "a-att.json", "c.json: seems to be an attestation (expected a challenge for --challenge)"),
+        ("a-att.json", "a-open.json", "a-att.json: seems to be an opening (expected an attestation for --attestation)"),
+        ("a-att.json", "a-keys.json", "a-att.json: seems to be a set of public keys (expected an attestation"),
+        ("b-open.json", "b-att.json", "b-open.json: seems to be an attestation (expected an opening for --opening)"),
+        ("b-market.json", "c.json", "b-market.json: seems to be a challenge (expected a market file for --market)"),
+        ("b-market.json", "holder/key.pem", "b-market.json: seems to be a private key (expected a market file"),
+    ],
+)
+def test_a_file_in_the_wrong_place_is_named(files: Run, name: str, other: str, message: str) -> None:
+    shutil.copy(other, name)
+    assert f"riskproof: {message}" in files(*PROVE, "c.json", *triple("a", "b"), code=2).stderr
+    assert not BUDGET.exists()
+
+
+@pytest.mark.parametrize("name", ["b-att.json", "b-open.json", "b-market.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_file_that_is_nothing_is_named(files: Run, name: str, content: bytes) -> None:
+    Path(name).write_bytes(content)
+    assert f"riskproof: {name}: " in files(*PROVE, "c.json", *triple("a", "b"), code=2).stderr
+
+
+def test_a_model_that_the_challenge_does_not_mean_is_refused(proved: Run) -> None:
+    Path("own.json").write_bytes(_own_model().to_bytes())
+    message = "own.json: another model than the challenge's, which is crypto-pm (expected the document of "
+    said = proved(*PROVE[:4], "other.json", "--challenge", "c.json", *triple("a", "b"), "--model", "own.json", code=2)
+    assert f"riskproof: {message}" in said.stderr
+    said = proved(*VERIFY, "c.json", *triple("a", "b", second="keys"), "--model", "own.json", code=2)
+    assert f"riskproof: {message}" in said.stderr
+    assert said.stdout == ""
+    assert not Path("other.json").exists()
+
+
+def test_what_may_have_been_mixed_up_is_said(proved: Run) -> None:
+    pairs = triple("a", "b", second="keys")
+    swapped = [*pairs[:3], "b-keys.json", *pairs[4:9], "a-keys.json", *pairs[10:]]
+    said = proved(*VERIFY, "c.json", *swapped, code=1).stderr
+    assert "note: the first --attestation goes with the first --keys and the first --market, and so on\n" in said
+    shutil.copy("b-open.json", "b-market.json")
+    Path("a-att.json").write_bytes(b"")
+    said = proved(*VERIFY, "c.json", *pairs, code=2).stderr
+    assert "note: b-market.json, given as --market, seems to be an opening\n" in said
+    assert "note: a-att.json, given as --attestation, is not an attestation\n" in said
+    assert said.count("note: ") == 2
 
 
 def _swap(a: str, b: str) -> Callable[[], None]:
@@ -388,7 +444,8 @@ def test_malformed_exits_2(proved: Run, name: str) -> None:
 
 def test_wrong_keys_are_the_verifiers_mistake(proved: Run) -> None:
     Path("a-keys.json").write_text('{"keys":{}}')
-    assert verify(proved, code=2)["error"]["code"] == "KEY_SET"
+    error = verify(proved, code=2)["error"]
+    assert (error["code"], error["where"]) == ("KEY_SET", "a-keys.json.keys")
     Path("a-keys.json").unlink()
     assert verify(proved, code=2)["error"]["where"] == "a-keys.json"
 
@@ -430,7 +487,7 @@ def test_solvency(files: Run) -> None:
 def test_exclusive_attestations_when_they_are_demanded(files: Run, books: Books) -> None:
     put("c.json", replace(ask(BOUND), exclusive=True))
     said = files(*PROVE, "c.json", *triple("a", "b"), code=2).stderr
-    assert "is not exclusive from 1767603655 until 1767607255" in said
+    assert "is not exclusive from 2026-01-05T09:00:55Z until 2026-01-05T10:00:55Z" in said
     assert not BUDGET.exists()
     window = ExclusiveWindow(1_767_603_655, 1_767_607_255)
     for name, account in (("a", books.short), ("b", books.hedge)):

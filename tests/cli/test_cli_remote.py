@@ -10,9 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from cli_support import document
 from remote_venue import remote, riskproof, served
+
+from riskproof.cli.connection import connected
+from riskproof.cli.output import reports_errors
+from riskproof.client import Client
+from riskproof.errors import RemoteError
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,28 @@ def test_roles_are_refused_in_words(tmp_path: Path) -> None:
     assert "role verifier may not call this (expected account-holder or operator)" in said
     said = remote("margin", "account-holder-alice", "--account", "bob", code=1).stderr
     assert "own account only" in said
+
+
+def test_numbers_that_fit_no_message(tmp_path: Path) -> None:
+    whose = ("--account", "alice", "--out", str(tmp_path / "x.json"))
+    for command, option, member in (("attest", "--ttl", "ttl_seconds"), ("opening", "--sequence", "sequence")):
+        said = remote(command, "account-holder-alice", *whose, option, str(-(2**63) - 1), code=2).stderr
+        assert f"riskproof: {member}: does not fit 64 bits (expected below 2^63 in size)" in said
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_connection_that_is_lost_is_not_one_that_was_never_made(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    @reports_errors
+    @connected
+    def lose(client: Client) -> None:
+        raise RemoteError("UNAVAILABLE: Stream removed (Socket closed)", where="method")
+
+    with pytest.raises(SystemExit) as left:
+        lose(["--server", "127.0.0.1:1", "--insecure"], standalone_mode=False)
+    assert left.value.code == 1
+    said = "riskproof: 127.0.0.1:1: connection lost: UNAVAILABLE: Stream removed (Socket closed) (expected a server that stays)\n"
+    assert capsys.readouterr().err == said
 
 
 def test_why_there_is_no_connection(tmp_path: Path) -> None:

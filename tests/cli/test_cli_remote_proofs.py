@@ -44,7 +44,7 @@ def test_from_challenge_to_verdict(tmp_path: Path) -> None:
     challenge, proof = ask(tmp_path / "c.json", "99000000"), tmp_path / "proof.json"
     said = prove(challenge, proof)
     assert "0% reading" in said
-    assert "proof over 1 attestations" in said
+    assert "proof over 1 account\n" in said
     files = (str(proof), "--challenge", challenge, "--attestation", "att.json")
     shown = remote("verify-proof", "verifier-lender", *files).stdout
     assert shown.startswith("valid\n")
@@ -79,6 +79,15 @@ def test_what_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     assert "given 2 times, --attestation 1 times" in remote("verify-proof", "verifier-lender", *files, code=2).stderr
     two = ("--audience", "x", "--bound", "1", "--model", "crypto-pm", "--model-file", "m.json", "--out", str(proof))
     assert "two models" in remote("challenge", "verifier-lender", *two, code=2).stderr
+    unit = ("--audience", "lender", "--bound", "1", "--out", str(proof))
+    assert (
+        "--ttl: 0 s (expected 1 or more)" in remote("challenge", "verifier-lender", *unit, "--ttl", "0", code=2).stderr
+    )
+    for option in ("--ttl", "--max-skew", "--max-age"):
+        said = remote("challenge", "verifier-lender", *unit, option, str(2**63), code=2).stderr
+        assert f"{option[2:].replace('-', '_')}_seconds: does not fit 64 bits (expected below 2^63 in size)" in said
+    assert "att.json: seems to be an attestation (expected a challenge" in prove("att.json", proof, code=2)
+    assert "c.json is also an input or another output" in prove(challenge, Path(challenge), code=2)
     without = ("--audience", "lender", "--out", str(proof))
     assert "no bound" in remote("challenge", "verifier-lender", *without, code=2).stderr
     assert not proof.exists()
@@ -89,7 +98,7 @@ def test_what_the_venue_refuses(tmp_path: Path) -> None:
     assert "more than two significant digits" in prove(tight, proof, code=2)
     assert "this venue proves no tight bounds" in prove(tight, proof, "--allow-tight-bound", code=2)
     fund = ask(tmp_path / "d.json", "99000000", audience="fund")
-    assert "is for 'lender', the challenge is 'fund''s" in prove(fund, proof, code=2)
+    assert "is for 'lender', the challenge is of 'fund'" in prove(fund, proof, code=2)
     assert (
         "role account-holder may not call this"
         in remote("challenge", "account-holder-alice", "--bound", "1", "--out", str(proof), code=1).stderr
@@ -110,3 +119,11 @@ def test_a_model_of_the_verifiers_own(tmp_path: Path) -> None:
     asked = json.loads((tmp_path / "s.json").read_bytes())
     assert (asked["statement"], asked["bound_micros"], asked["exclusive"]) == ("solvency", "0", True)
     assert (asked["expires_at"] - asked["issued_at"], asked["max_skew_seconds"], asked["numeraire"]) == (60, 5, "USD")
+
+
+def test_a_malformed_proof_and_what_was_mixed_up(tmp_path: Path) -> None:
+    challenge = ask(tmp_path / "c.json", "99000000")
+    files = ("att.json", "--challenge", challenge, "--attestation", "att.json")
+    result = remote("verify-proof", "verifier-lender", *files, code=2)
+    assert result.stdout.startswith("malformed: proof: ")
+    assert "note: att.json, given as FILE, seems to be an attestation\n" in result.stderr

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from riskproof.cli import EXIT_NOT_WRITTEN, main
 from riskproof.cli.compiled import VARIABLE, prepare_cache
-from riskproof.cli.files import write_bytes
+from riskproof.cli.files import PRIVATE, PUBLIC, check_outputs, read_bytes, write_all, write_bytes
 from riskproof.cli.output import amounts
 from riskproof.errors import InputError, RemoteError
 
@@ -75,6 +75,39 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_bytes(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    with pytest.raises(InputError, match="cannot be written: Too many levels of symbolic links"):
+        write_bytes(loop, b"abc")
+    with pytest.raises(InputError, match="cannot be read: Too many levels of symbolic links"):
+        read_bytes(loop)
+    check_outputs({"--out": loop}, [tmp_path / "other"])
+    with pytest.raises(InputError, match=r"--out: .*loop is also an input or another output"):
+        check_outputs({"--out": loop}, [loop])
+    assert [p.name for p in tmp_path.iterdir()] == ["loop"]
+    assert loop.is_symlink()
+
+
+def test_files_that_belong_together_are_all_written_or_none(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"old")
+    with pytest.raises(InputError, match=r"no/second: cannot be written: No such file or directory"):
+        write_all((first, b"new", PRIVATE), (tmp_path / "no" / "second", b"new", PUBLIC))
+    assert [p.name for p in tmp_path.iterdir()] == ["first"]
+    assert first.read_bytes() == b"old"
+    write_all((first, b"new", PRIVATE), (second, b"more", PUBLIC))
+    assert (first.read_bytes(), second.read_bytes()) == (b"new", b"more")
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (first, second)] == [PRIVATE, PUBLIC]
+
+
+def test_a_link_to_an_input_is_that_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(InputError, match=r"--out: .*link is also an input or another output, and would be replaced"):
+        check_outputs({"--out": tmp_path / "link"}, [tmp_path / "file"])
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

@@ -221,7 +221,9 @@ class TestProverRefuses:
             prove_net_risk(challenge(10**13).to_bytes(), [], HOLDER, allow_tight_bound=True)
 
     def test_a_combination_that_the_challenge_does_not_allow(self, short: Account) -> None:
-        with pytest.raises(ProofError, match="the attestation of 'venue-a' is for 'lender', the challenge is 'bank''s"):
+        with pytest.raises(
+            ProofError, match="the attestation of 'venue-a' is for 'lender', the challenge is of 'bank'"
+        ):
             answer(replace(challenge(10**13), audience="bank"), [short])
 
     def test_a_challenge_that_is_none(self, short: Account) -> None:
@@ -393,6 +395,16 @@ class TestMarketCache:
         assert cache.market(data[0]) is first  # the last one always stays
         cache.market(data[1])
         assert cache.market(data[0]) is not first
+
+    def test_whoever_serves_others_prices_so_much_and_no_more(self, short: Account) -> None:
+        """Market and model are the caller's: pricing them must not keep a server busy."""
+        small = MarketCache(cells=48 * 256 - 1)
+        with pytest.raises(ProofError, match=f"48 rows over 1 columns of 256 .* and {48 * 256 - 1} coefficients"):
+            small.array(short.venue.market, MODEL)
+        asked = challenge(10**13)
+        verdict = judge(answer(asked, [short]), asked, [short], cache=small)
+        assert (verdict.failed_check, verdict.outcome) == (54, Outcome.INVALID)
+        assert "rows cannot be computed" in verdict.reason
 
 
 def test_too_many_coefficients() -> None:

@@ -53,6 +53,7 @@ from riskproof.proof.challenge import Challenge, StatementKind
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.identity import prove_same, verify_same
 from riskproof.proof.transcript import Transcript
+from riskproof.units import format_time
 from riskproof.verify import Outcome
 from riskproof.verify.net_risk import MarketCache, verify_proof
 
@@ -117,7 +118,7 @@ def test_a_proof_replayed_for_another_challenge(
 def test_a_proof_replayed_for_another_audience(both: list[Account], asked: Challenge, proof: bytes) -> None:
     other = replace(asked, audience="another lender")
     refused(judge(proof, other, both), 40, "^the proof answers challenge ")
-    reason = "^the attestation of 'venue-.' is for 'lender', the challenge is 'another lender''s$"
+    reason = "^the attestation of 'venue-.' is for 'lender', the challenge is of 'another lender'$"
     refused(judge(readdressed(proof, other), other, both), 45, reason)
     with pytest.raises(ProofError, match=r"^attestations: the attestation of 'venue-.' is for 'lender'"):
         answer(other, both)
@@ -135,11 +136,11 @@ def test_a_challenge_that_expired(both: list[Account], asked: Challenge, proof: 
     fresh = [a.venue.attest(a.portfolio, ttl=86_400) for a in both]
     late = answer(asked, fresh)
     assert judge(late, asked, fresh, now=last).outcome is Outcome.VALID
-    reason = f"^the challenge lives from {asked.issued_at} until {asked.expires_at}, it is "
-    refused(judge(late, asked, fresh, now=last + 1), 41, reason + str(last + 1))
+    reason = f"^the challenge lives from {format_time(asked.issued_at)} until {format_time(asked.expires_at)}, it is "
+    refused(judge(late, asked, fresh, now=last + 1), 41, reason + format_time(last + 1))
     first = asked.issued_at - 10  # and what serves it may be 10 seconds behind
     assert judge(late, asked, fresh, now=first).outcome is Outcome.VALID
-    refused(judge(late, asked, fresh, now=first - 1), 41, reason + str(first - 1))
+    refused(judge(late, asked, fresh, now=first - 1), 41, reason + format_time(first - 1))
 
 
 # ---- other attestations --------------------------------------------------------------------------------------------------
@@ -257,7 +258,8 @@ def test_an_exclusive_window_that_does_not_cover_the_challenge(
     asked = replace(asked_of([account]), exclusive=True)
     exact = venue_a.attest(lots, exclusive=ExclusiveWindow(asked.issued_at, asked.expires_at))
     assert judge(answer(asked, [exact]), asked, [exact]).outcome is Outcome.VALID
-    reason = f"^the attestation of 'venue-a' is not exclusive from {asked.issued_at} until {asked.expires_at}$"
+    lives = f"from {format_time(asked.issued_at)} until {format_time(asked.expires_at)}"
+    reason = f"^the attestation of 'venue-a' is not exclusive {lives}$"
     refused(judge(forge(asked, [account]), asked, [account]), 51, reason)
     with pytest.raises(ProofError, match=r"^attestations: the attestation of 'venue-a' is not exclusive from"):
         answer(asked, [account])

@@ -214,6 +214,7 @@ def test_malformed_times(world: World, change: dict[str, int], reason: str) -> N
 def test_check_5_now_beyond_every_time(world: World, now: int) -> None:
     verdict = check(world, world.build().attestation, now=now)
     assert (verdict.outcome, verdict.failed_check) == (Outcome.INVALID, Check.EXPIRED)
+    assert verdict.reason.endswith("Z, it is after the year 9999")
 
 
 # ---- keys and signatures -------------------------------------------------------------------------------------------------
