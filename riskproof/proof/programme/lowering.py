@@ -9,7 +9,8 @@ auxiliaries with public multipliers, at least the node's value in every feasible
     Shortfall    t+ - t- + 1/K sum_s w_s u_s                   u_s + t >= each loss
 
 Rows are exact where 10^-T or coarser makes every coefficient an integer that fits 64 bits. Where not, a linear part becomes an
-auxiliary of its own and every multiplier is rounded up in 10^-T: as auxiliaries are not negative, that is against the account.
+auxiliary of its own and every multiplier is rounded up, in 10^-T or the finest unit in which all of them fit: as auxiliaries are
+not negative, that is against the account.
 """
 
 from __future__ import annotations
@@ -197,17 +198,22 @@ class Lowering:
 
     def _exact(self, parts: Parts, a: Affine, limit: int) -> int | None:
         """The fewest decimals, at most `limit`, with which parts - a has integer coefficients of 64 bits, or None."""
-        constant, positions, combined = self._terms(parts, a)
-        rough = [i for i, c in positions.items() if i in self.held and _decimals(c) is None]
-        numbers = [constant, *(c for i, c in positions.items() if i not in rough)]
-        needs = [_decimals(c) for c in numbers]
+        terms = self._terms(parts, a)
+        found = self._within(terms, limit, rounded=False)
+        return self._within(terms, limit, rounded=True) if found is None else found
+
+    def _within(self, terms: tuple[Fraction, dict[int, Fraction], Parts], limit: int, *, rounded: bool) -> int | None:
+        """As `_exact`; with `rounded`, coefficients on lots that are not negative may be rounded, with as many decimals as fit."""
+        constant, positions, combined = terms
+        rough = {i for i in positions if i in self.held} if rounded else set[int]()
+        needs = [_decimals(c) for c in (constant, *(c for i, c in positions.items() if i not in rough))]
         needs += [None if (d := _decimals(m)) is None else d + self.decimals[x] for x, m in combined.items()]
         least = 0
         for need in needs:
             if need is None:
                 return None
             least = max(least, need)
-        if rough:  # a coefficient on lots that are not negative may be rounded: with as many decimals as fit
+        if rough:
             largest = max(abs(c) for c in positions.values())
             while least < limit and largest * 10 ** (least + 1) <= INT64_MAX:
                 least += 1
@@ -238,10 +244,15 @@ class Lowering:
             split = self._above(f"{name}, linear part", (linear,), signed=True)
             parts = {**parts, **{x: -m for x, m in split.items()}}
             a = Affine(a.constant, {}, a.nodes)
-        decimals = self.limit if decimals is None else decimals
+        constant, positions, combined = self._terms(parts, a)
+        if decimals is None:  # multipliers are rounded, with as many decimals as fit
+            decimals, least = self.limit, max((self.decimals[x] for x in combined), default=0)
+            while decimals > least and any(
+                abs(m) * Fraction(10) ** (decimals - self.decimals[x]) > INT64_MAX for x, m in combined.items()
+            ):
+                decimals -= 1
         if micros:
             decimals = max(decimals, MICROS_EXPONENT)
-        constant, positions, combined = self._terms(parts, a)
         rounded = {x: _floor(m * Fraction(10) ** (decimals - self.decimals[x])) for x, m in combined.items()}
         whole = {i: _floor(c * 10**decimals) for i, c in positions.items()}
         if any(abs(c) > INT64_MAX for c in (*rounded.values(), *whole.values())):

@@ -111,21 +111,25 @@ class Requirement:
     notes: tuple[str, ...]
 
 
-def requirement(model: MarginModel, parts: Sequence[MarketPart]) -> Requirement:
+def requirement(model: MarginModel, parts: Sequence[MarketPart], underlying: str | None = None) -> Requirement:
     """Margin of what the parts hold together.
+
+    Args:
+        underlying: the accounts' market, where no derivative that is listed tells.
 
     Raises:
         ProofError: the markets' settlement prices differ; they list more underlyings than the model nets; a product of two
             numbers that depend on the positions; a discount that is not concave.
         SnapshotError: a market lacks what the model needs of it.
     """
-    return _Compiler(model, parts).run()
+    return _Compiler(model, parts, underlying).run()
 
 
 @dataclass
 class _Compiler:
     model: MarginModel
     parts: Sequence[MarketPart]
+    underlying: str | None
     notes: list[str] = field(default_factory=list)
     held: dict[int, str] = field(default_factory=dict)
     tails: dict[tuple[str, int], list[list[Affine]]] = field(default_factory=dict)
@@ -169,7 +173,8 @@ class _Compiler:
             for i, x in enumerate(p.market.listings)
             if i in p.places and x.kind is not Kind.SPOT
         }
-        self.underlying = next(iter(listed)) if len(listed) == 1 else None
+        if listed:
+            self.underlying = next(iter(listed)) if len(listed) == 1 else None
         most = self.model.limits.underlyings
         if len(listed) > most:
             raise ProofError(
