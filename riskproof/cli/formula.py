@@ -29,6 +29,9 @@ def formula(node: Json) -> str | None:
 
 
 def _flat(node: Json) -> bool:
+    """Whether a value needs no brackets: it is plain, or an operation."""
+    if isinstance(node, dict) and len(node) == 1:
+        return _operation(*next(iter(node.items()))) is not None
     return not isinstance(node, (dict, list))
 
 

@@ -15,6 +15,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 BY_HAND = "From a market to a verified attestation, by hand"
+MARGIN = "What a book needs, and why"
 PROOF = "From two attestations to one proof"
 
 
@@ -39,6 +40,15 @@ def test_the_commands_of_the_proof_work_in_order(tmp_path: Path, monkeypatch: py
     assert len(lines) == 9
     run_all([line for line in made if line.startswith(("riskproof market sample", "riskproof keys"))])
     assert run_all(lines).startswith("valid\n  proved: In each of the ")
+
+
+def test_the_commands_about_margin_work_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_all([line for line in commands_of(BY_HAND) if line.startswith("riskproof market sample")])
+    lines = commands_of(MARGIN)
+    assert len(lines) == 6
+    run_all(lines)
+    assert Path("report.html").read_bytes().startswith(b"<!doctype html>")
 
 
 def run_all(lines: list[str]) -> str:

@@ -1,0 +1,246 @@
+"""models, margin, whatif and report: what they print, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from cli_support import Run, document
+
+BOOK = ("--market", "market.json", "--portfolio", "book.csv")
+
+
+@pytest.fixture
+def sample(run: Run) -> Run:
+    run("market", "sample", "--out", "market.json", "--book", "market-maker-a=book.csv")
+    return run
+
+
+def test_models_list_names_what_ships(run: Run) -> None:
+    listed = document(run("models", "list", "--json"))["models"]
+    assert {"crypto-pm", "derive-pm1", "derive-pm2", "derive-srm"} <= {m["name"] for m in listed}
+    assert all(len(m["digest"]) == 64 and m["description"] for m in listed)
+    text = run("models", "list").stdout
+    assert all(m["name"] in text for m in listed)
+
+
+def test_every_model_that_ships_can_be_shown_and_checked(run: Run) -> None:
+    for m in document(run("models", "list", "--json"))["models"]:
+        shown = run("models", "show", m["name"], "--json").stdout
+        Path("model.json").write_text(shown.removesuffix("\n"))
+        assert document(run("models", "check", "model.json", "--json")) == m
+        words = run("models", "show", m["name"]).stdout
+        assert words.startswith(f"{m['name']} (version {m['version']})\ndigest {m['digest']}")
+        assert f"{m['scenarios']} scenarios" in words or m["scenarios"] == 0
+
+
+def test_models_show_writes_formulas(run: Run) -> None:
+    text = run("models", "show", "derive-pm2").stdout
+    assert re.search(r"worst: max\(loss\.regular, loss\.skew, loss\.tail, charge\.basis\)", text)
+    assert "worst x (1 + 2 x max(0, 0.98 + -1 x feed.settlement_price))" in text
+    assert re.search(r"naked +kind: notional, exposure: option_naked_short", text)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "part"),
+    [
+        (("grid", "scenarios", 0, "weight"), "-1", "model.json.grid.scenarios[0].weight", "out of range"),
+        (("grid", "scenarios", 1, "id"), "+18%/up", "model.json.grid.scenarios[1].id", "listed twice"),
+        (("grid", "extra"), 1, "model.json.grid", "unknown member 'extra'"),
+        (("limits", "legs"), 0, "model.json.limits.legs", ""),
+        (("aggregate", "account", "initial"), "nothing", "model.json.aggregate.account.initial", "no number 'nothing'"),
+        (("aggregate", "set", "worst"), "worst", "model.json.aggregate.set.worst", "a term needs itself"),
+    ],
+)
+def test_check_points_at_the_member(
+    run: Run, path: tuple[str | int, ...], value: object, where: str, part: str
+) -> None:
+    node = json.loads(run("models", "show", "derive-pm2", "--json").stdout)
+    inner = node
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    Path("model.json").write_text(json.dumps(node))
+    error = document(run("models", "check", "model.json", "--json", code=2))["error"]
+    assert (error["code"], error["where"]) == ("MODEL", where)
+    assert part in error["what"]
+    assert where in run("models", "check", "model.json", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "part"),
+    [
+        (b"{", "ENCODING", ""),
+        (b"[]", "MODEL", "list in place of an object"),
+        (b'{"schema": "riskproof/model/v9"}', "MODEL", "is missing"),
+        (b'{"name": "x", "schema": "riskproof/model/v1"}', "ENCODING", "not canonical"),
+        (b'{"name":"x","schema":"riskproof/model/v1"}', "MODEL", "is missing"),
+    ],
+)
+def test_what_is_no_model_is_refused(run: Run, data: bytes, code: str, part: str) -> None:
+    Path("model.json").write_bytes(data)
+    error = document(run("models", "check", "model.json", "--json", code=2))["error"]
+    assert error["code"] == code
+    assert part in error["what"]
+
+
+def test_models_that_are_not_there(run: Run) -> None:
+    error = document(run("models", "show", "nope", "--json", code=2))["error"]
+    assert (error["code"], error["what"]) == ("MODEL", "no model 'nope' ships")
+    assert "crypto-pm" in error["expected"]
+    assert "cannot be read" in run("models", "check", "absent.json", code=2).stderr
+
+
+def test_margin_says_what_binds_and_what_netting_saves(sample: Run) -> None:
+    got = document(sample("margin", *BOOK, "--positions", "--reverse-stress", "--json"))
+    array = document(sample("array", *BOOK, "--json"))
+    assert Decimal(got["initial_margin"]) * 10**6 == array["initial_margin_micros"]
+    assert Decimal(got["maintenance_margin"]) * 10**6 == array["maintenance_margin_micros"]
+    assert got["binding"]["initial"] == [
+        {"set": "account", "candidate": "loss.all", "scenarios": [array["worst"]["id"]]}
+    ]
+    assert Decimal(got["equity"]) - Decimal(got["initial_margin"]) >= Decimal(got["excess_initial"])
+    compared = {x["model"]: x for x in got["compared"]}
+    assert set(compared) == {"cross", "isolated"}
+    for x in compared.values():
+        assert Decimal(x["saving"]) == Decimal(x["initial_margin"]) - Decimal(got["initial_margin"])
+    shares = got["positions"]["shares"]
+    total = sum(Decimal(x["initial"]) for x in shares)
+    assert abs(total - Decimal(got["initial_margin"])) <= Decimal("0.000001") * (len(shares) + 1)
+    assert {x["direction"] for x in got["reverse_stress"]} >= {"down", "up"}
+    text = sample("margin", *BOOK, "--positions", "--reverse-stress").stdout
+    assert f"binds: loss.all in scenario {array['worst']['id']}" in text
+    assert "each position alone" in text
+    assert "exhausts the equity at" in text
+
+
+def test_margin_under_several_models(sample: Run) -> None:
+    got = document(sample("margin", *BOOK, "--compare", "derive-srm", "--compare", "isolated", "--json"))
+    assert [x["model"] for x in got["compared"]] == ["derive-srm", "isolated"]
+
+
+def test_a_model_that_refuses_the_book(sample: Run) -> None:
+    """Two underlyings under a model for one: an error where the model was asked for."""
+    for arguments in (("--model", "derive-pm2"), ("--compare", "derive-pm2")):
+        error = document(sample("margin", *BOOK, *arguments, "--json", code=2))["error"]
+        assert (error["code"], error["where"]) == ("PORTFOLIO", "limits.underlyings")
+
+
+def test_an_account_file_brings_unsettled_money(sample: Run) -> None:
+    rows = [line.split(",") for line in Path("book.csv").read_text().splitlines()[1:]]
+    perpetual = next(name for name, _ in rows if name.endswith("PERPETUAL"))
+    account = {
+        "schema": "riskproof/margin-account/v1",
+        "positions": dict(rows),
+        "receivables": {perpetual: {"pnl": "-100.5", "funding": "0.25"}},
+    }
+    Path("account.json").write_text(json.dumps(account))
+    model = ("--model", "derive-srm", "--json")
+    plain = document(sample("margin", *BOOK, *model))
+    owing = document(sample("margin", "--market", "market.json", "--portfolio", "account.json", *model))
+    assert Decimal(owing["equity"]) == Decimal(plain["equity"]) - Decimal("100.25")
+    error = document(sample("margin", "--market", "market.json", "--portfolio", "account.json", "--json", code=2))[
+        "error"
+    ]
+    assert (error["code"], error["where"]) == ("PORTFOLIO", "receivables")
+
+
+def test_whatif_before_and_after(sample: Run) -> None:
+    got = document(sample("whatif", *BOOK, "--trade", "BTC-PERPETUAL=1000", "--trade", "BTC=-1", "--json"))
+    assert [t["instrument"] for t in got["trades"]] == ["BTC-PERPETUAL", "BTC"]
+    assert got["before"]["initial_margin"] == document(sample("margin", *BOOK, "--json"))["initial_margin"]
+    assert got["change"]["equity"] == "0"
+    text = sample("whatif", *BOOK, "--trade", "BTC-PERPETUAL=1000").stdout
+    assert re.search(r"initial margin +[\d,.]+ +[\d,.]+ +-?[\d,.]+", text)
+
+
+@pytest.mark.parametrize(
+    ("trades", "code", "where", "part"),
+    [
+        (("BTC",), "INPUT", "--trade 1", "not an instrument and a quantity"),
+        (("=1",), "INPUT", "--trade 1", "not an instrument and a quantity"),
+        (("BTC=1", "NOPE=1"), "UNKNOWN_INSTRUMENT", "--trade 2", "no instrument 'NOPE'"),
+        (("BTC=1", "BTC=2"), "PORTFOLIO", "--trade 2", "BTC again"),
+        (("BTC=0",), "PORTFOLIO", "--trade 1", "a trade of nothing"),
+        (("BTC=0.0001",), "PORTFOLIO", "--trade 1", "not a whole number of lots"),
+        (("BTC=x",), "UNIT", "--trade 1", "not a plain decimal"),
+    ],
+)
+def test_trades_that_are_refused(sample: Run, trades: tuple[str, ...], code: str, where: str, part: str) -> None:
+    options = [word for t in trades for word in ("--trade", t)]
+    error = document(sample("whatif", *BOOK, *options, "--json", code=2))["error"]
+    assert (error["code"], error["where"]) == (code, where)
+    assert part in error["what"]
+
+
+class _Page(HTMLParser):
+    """Tags are closed in order; what the page loads."""
+
+    void = frozenset({"meta", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_one_offline_page(sample: Run) -> None:
+    sample("report", *BOOK, "--out", "a.html")
+    sample("report", *BOOK, "--out", "b.html")
+    page = Path("a.html").read_bytes()
+    assert page == Path("b.html").read_bytes()
+    assert len(page) < 6 * 1024 * 1024
+    text = page.decode()
+    parsed = _Page()
+    parsed.feed(text)
+    assert parsed.open == []
+    assert not parsed.seen & {"script", "link", "img", "iframe", "object", "form"}
+    assert not parsed.attributes & {"src", "style", "onclick", "onload"}
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "url(" not in text
+    got = document(sample("margin", *BOOK, "--json"))
+    worst = got["binding"]["initial"][0]["scenarios"][0]
+    assert re.search(rf'<th scope="col" class="binds">{re.escape(worst)}<br>[^<]*<br>[^<]*<br>binds</th>', text)
+    for line in Path("book.csv").read_text().splitlines()[1:]:
+        assert line.split(",")[0] in text
+    for title in ("Margin by model", "Greeks", "Charges", "What each position contributes"):
+        assert title in text
+
+
+def test_what_a_model_says_cannot_become_markup(sample: Run) -> None:
+    node = json.loads(sample("models", "show", "cross", "--json").stdout)
+    node["description"] = "<script>alert(1)</script> & \"quotes\" 'too'"
+    Path("model.json").write_text(json.dumps(node))
+    sample("report", *BOOK, "--model", "model.json", "--out", "a.html")
+    text = Path("a.html").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;quotes&quot; &#x27;too&#x27;" in text
+
+
+@pytest.mark.parametrize("name", ["crypto-pm", "derive-srm", "cross", "span16", "okx-like"])
+def test_the_report_of_other_models(sample: Run, name: str) -> None:
+    rows = Path("book.csv").read_text().splitlines(keepends=True)
+    Path("book.csv").write_text(
+        "".join(row for row in rows if row.partition(",")[0] not in ("BTC", "ETH"))
+    )  # collateral
+    sample("report", *BOOK, "--model", name, "--compare", "crypto-pm", "--out", "a.html")
+    assert name in Path("a.html").read_text()
+
+
+def test_a_report_that_cannot_be_written(sample: Run) -> None:
+    assert "cannot be written" in sample("report", *BOOK, "--out", "no/such/folder.html", code=2).stderr
