@@ -36,6 +36,7 @@ from riskproof.risk.margining import (
     margin,
     names,
 )
+from riskproof.risk.margining.markets import from_market
 from riskproof.risk.model import RiskModel
 from riskproof.units import PRICE_ONE
 from tests.conformance.cases import load as load_vectors
@@ -247,3 +248,148 @@ def test_the_rows_of_conformance_cases_have_the_engines_number(suite: str) -> No
     known = {"derive_pm1": 0, "derive_pm2": 2, "derive_srm": 8}[suite]
     assert len(larger) == known
     assert all(any("discount of one" in b or "largest loss" in b for b in bounds) for _, bounds in larger)
+
+
+# ---- blocks that no shipped model has --------------------------------------------------------------------------------
+
+
+def small_model(**members: Any) -> MarginModel:
+    """A model with nothing but an aggregate; `members` replace blocks."""
+    document: dict[str, Any] = {
+        "schema": "riskproof/model/v2",
+        "name": "small",
+        "description": "for a test",
+        "checked": "by a test",
+        "grid": {"scenarios": [{"id": "down", "price": "-0.1"}, {"id": "up", "price": "0.1"}]},
+        "volatility": {"shocks": {}},
+        "pricing": {"kernel": "black76-nearest/1", "discounting": "none"},
+        "netting": {"sets": "account"},
+        "charges": [],
+        "aggregate": {"account": {"equity": "value.total", "initial": "maintenance", "maintenance": "loss.all"}},
+        "collateral": {"conversion": "none", "assets": {"BTC": {"initial": "0", "maintenance": "0", "moves": True}}},
+        "rounding": {n: {"decimals": 6, "direction": "up"} for n in ("requirement", "value")},
+        "limits": {"legs": 100, "expiries": 9, "underlyings": 9, "snapshot_age_seconds": 31_622_400},
+    }
+    return MarginModel.from_document(document | members)
+
+
+def maintenance(value: Any, **members: Any) -> MarginModel:
+    account = {"equity": "value.total", "initial": "maintenance", "maintenance": value}
+    return small_model(aggregate={"account": account}, **members)
+
+
+def rows_of(model: MarginModel) -> CompiledMargin:
+    return compile_margin(StatementKind.MARGIN, Margin.MAINTENANCE, model, attested(model, chain()))
+
+
+def paths(kind: str) -> dict[str, Any]:
+    correlation = {
+        "schema": "riskproof/correlation/v1",
+        "name": "pair",
+        "description": "a pair",
+        "horizon_days": 1,
+        "factors": [{"underlying": "BTC", "tenor_days": 0}, {"underlying": "BTC", "tenor_days": 30}],
+        "volatilities": ["0.04", "0.07"],
+        "correlations": [["-0.4"]],
+    }
+    measure = {"kind": kind} | ({} if kind == "worst_loss" else {"tail": "0.033"})
+    one = {"id": "paths", "measure": measure, "method": "monte_carlo", "correlation": correlation, "seed": "7"}
+    return {"sets": [one | {"paths": 100, "antithetic": True}], "unshocked": ["USDT"]}
+
+
+@pytest.mark.parametrize("kind", ["expected_shortfall", "value_at_risk", "worst_loss"])
+def test_expected_shortfall_is_its_linear_programme(kind: str) -> None:
+    model = maintenance("tail.paths", tail=paths(kind))
+    rows = rows_of(model)
+    assert len(rows.lowering.rows) >= 100
+    for seed in range(8):
+        book = random_book(chain(), 3 * seed)
+        lots = dense(book)
+        got = least_bound(rows.lowering, lots)
+        want = asked(model, chain(), book, StatementKind.MARGIN, Margin.MAINTENANCE)
+        assert optimum(rows, lots) == pytest.approx(got / 10**6, rel=1e-8, abs=2e-3)
+        assert got == want or (kind == "value_at_risk" and got > want)
+    assert any("value at risk" in b for b in rows.bounds) == (kind == "value_at_risk")
+
+
+OFFSET = {"mul": ["-0.6", {"min": ["loss.down_only", "value.options"]}]}
+
+
+def test_an_offset_rate_on_linear_amounts_keeps_convexity() -> None:
+    """theta min(a, b) taken off, with a and b linear: minus it is theta max(-a, -b)."""
+    grid = {"scenarios": [{"id": "down", "price": "-0.1", "group": "down_only"}, {"id": "up", "price": "0.1"}]}
+    model = maintenance({"sum": ["loss.all", OFFSET]}, grid=grid)
+    rows = rows_of(model)
+    assert all("no collateral" in b for b in rows.bounds)
+    for seed in range(12):
+        book = random_book(chain(), 3 * seed)
+        want = asked(model, chain(), book, StatementKind.MARGIN, Margin.MAINTENANCE)
+        assert least_bound(rows.lowering, dense(book)) == want
+
+
+def test_a_minimum_charge_and_a_maximum_of_groups() -> None:
+    charges = [
+        {
+            "id": "short",
+            "kind": "notional",
+            "exposure": "option_short",
+            "rates": {"initial": "0", "maintenance": "0.03"},
+        }
+    ]
+    model = maintenance({"max": ["5000", {"sum": ["loss.all", "charge.short"]}]}, charges=charges)
+    rows = rows_of(model)
+    assert least_bound(rows.lowering, dense(Portfolio(()))) == 5000 * 10**6
+    for seed in range(12):
+        book = random_book(chain(), 3 * seed)
+        assert least_bound(rows.lowering, dense(book)) == asked(
+            model, chain(), book, StatementKind.MARGIN, Margin.MAINTENANCE
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "where"),
+    [
+        (
+            {"mul": ["loss.all", "loss.all"]},
+            "a product of numbers that depend on the positions",
+            "aggregate.maintenance",
+        ),
+        ({"mul": ["-1", "charge.size"]}, "enters as a credit: the requirement is not convex", "model"),
+        ({"min": [{"mul": ["-1", "loss.all"]}, "0"]}, "enters as a credit: the requirement is not convex", "model"),
+    ],
+)
+def test_what_is_not_convex_is_refused(value: Any, what: str, where: str) -> None:
+    charges = [
+        {"id": "size", "kind": "notional", "exposure": "perpetual", "rates": {"initial": "1", "maintenance": "1"}}
+    ]
+    with pytest.raises(ProofError, match=what) as refused:
+        rows_of(maintenance(value, charges=charges))
+    assert where in refused.value.where
+
+
+def test_a_discount_that_counts_gains_more_than_losses_is_refused() -> None:
+    side = {"rate_multiplier": "0", "rate_addition": "0"}
+    discount = {"long": {"base": "1.2", **side}, "short": {"base": "1.1", **side}}
+    pricing = {"kernel": "black76-nearest/1", "discounting": "none", "static_discount": discount}
+    with pytest.raises(ProofError, match="not concave") as refused:
+        rows_of(maintenance("loss.all", pricing=pricing))
+    assert refused.value.where == "model.pricing.static_discount"
+
+
+def test_rounding_counts_at_its_largest() -> None:
+    model = maintenance({"round": {"value": "loss.all", "decimals": 2, "mode": "half_even"}})
+    rows = rows_of(model)
+    assert any("rounded" in b for b in rows.bounds)
+    book = random_book(chain(), 3)
+    exact = asked(maintenance("loss.all"), chain(), book, StatementKind.MARGIN, Margin.MAINTENANCE)
+    assert least_bound(rows.lowering, dense(book)) == exact + 5_000
+
+
+def test_settlement_prices_that_differ_are_refused() -> None:
+    model = small_model()
+    one = from_market(chain())
+    parts = [
+        version2.MarketPart(m, Fraction(1, 1000), {}) for m in (one, replace(one, settlement_price=Fraction(99, 100)))
+    ]
+    with pytest.raises(ProofError, match="settlement prices differ"):
+        version2.requirement(model, parts)

@@ -100,7 +100,7 @@ class Node:
 class Maximum(Node):
     """The largest of its arguments. With `credit`, its negative may be bounded by that of its first argument.
 
-    `size` says that the arguments are a and -a; `fine`, that the weights on it are large, a price say, so that it needs more digits.
+    `size` says that the arguments are a and -a; `fine`, that weights on it are large, a price say, so that it needs more digits.
     """
 
     arguments: tuple[Affine, ...]
