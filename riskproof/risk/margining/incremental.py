@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from riskproof.market.registry import Kind
 from riskproof.risk.margining.account import Account
-from riskproof.risk.margining.book import Holding, arrange
+from riskproof.risk.margining.book import Holding, NettingSet, arrange
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.evaluate import ComputedSet, check_limits, evaluate_model, expiry_pnl, report_of
 from riskproof.risk.margining.grid import ADVERSE, BASE, State
@@ -46,6 +46,8 @@ class KeptValues(UnitValues):
         for cache in fields(UnitValues):
             if cache.name.startswith("_"):
                 setattr(made, cache.name, getattr(self, cache.name))
+        if model.scenarios == self.model.scenarios:
+            made.losses = self.losses
         return made
 
     def of_group(self, what: Hashable, held: object, compute: Callable[[], T]) -> T:
@@ -103,12 +105,9 @@ class AccountMargin:
         self.values = KeptValues(model, market) if values is None else values
         check_limits(model, market, account)
         sets, self._cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
-        self._sets = [ComputedSet(model, book, self.values) for book in sets]
-        self.report: MarginReport = report_of(model, market, self._sets, self._cash)
         self._units: dict[int, list[int]] = {}
-        for computed in self._sets:
-            for holdings in computed.book.options.values():
-                self._pnl_of(holdings)
+        self._sets = [ComputedSet(model, book, self.values, self._set_pnl(book)) for book in sets]
+        self.report: MarginReport = report_of(model, market, self._sets, self._cash)
         self.values.keep()
 
     def __repr__(self) -> str:
@@ -225,6 +224,16 @@ class AccountMargin:
                 change += Fraction(new_pnl[s] * old_unit - old_pnl[s] * new_unit, old_unit * new_unit)
             pnl.append(before + scenario.weight * change)
         return ComputedSet(self.model, changed, self.values, tuple(pnl))
+
+    def _set_pnl(self, book: NettingSet) -> tuple[Fraction, ...]:
+        """L[s] of a netting set."""
+        parts = [self._pnl_of(holdings) for holdings in book.options.values()]
+        pnl = []
+        for s, scenario in enumerate(self.model.scenarios):
+            total = self.values.moves(book.moving, scenario.price)
+            total += sum((Fraction(part[s], unit) for part, unit in parts), _ZERO)
+            pnl.append(scenario.weight * total)
+        return tuple(pnl)
 
     def _pnl_of(self, holdings: Group) -> tuple[list[int], int]:
         """E_e[s] of an expiry's options in every scenario, over a common denominator; zero of one that is not held."""
