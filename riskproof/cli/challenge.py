@@ -165,7 +165,8 @@ def asked_text(asked: Challenge, scenarios: int) -> str:
         what = f"{asked.margin} margin of the accounts you show, positions taken together,"
         claim = f"that the {what} is at most {bound}"
         if asked.statement is StatementKind.EXCESS:
-            claim = f"that your equity less the {what} is at least -{bound}"
+            least = f"at least -{bound}" if asked.bound_micros else "not negative"
+            claim = f"that your equity less the {what} is {least}"
     elif asked.statement is StatementKind.LOSS:
         claim = f"that your net loss over the accounts you show is at most {bound}"
     elif asked.bound_micros:
