@@ -543,7 +543,9 @@ def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
     proved = (
         f"In each of the {len(model.scenarios)} scenarios of model {model.name} ({model.digest.hex()}), {claim}.",
         f"Prices are those of the attested snapshots, taken at {' and '.join(times)}; the rows were recomputed from them.",
-        "The attested accounts are different ones and have one holder, whose key signed this proof for this challenge.",
+        "The attested accounts are different ones and have one holder, whose key signed this proof for this challenge."
+        if len(attestations) > 1
+        else "The account's holder signed this proof for this challenge.",
     )
     trusted = (
         f"{venues}: that the committed positions, the marks and the verified identity are real.",
