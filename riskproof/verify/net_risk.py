@@ -572,7 +572,9 @@ def _words(p: _Prepared) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, .
         f"{where} ({model.digest.hex()}), {claim}.",
         *(f"{x[0].upper()}{x[1:]}." for x in (compiled.proved if isinstance(compiled, CompiledMargin) else ())),
         f"Prices are those of the attested snapshots, taken at {' and '.join(times)}; the rows were recomputed from them.",
-        "The attested accounts are different ones and have one holder, whose key signed this proof for this challenge.",
+        "The attested accounts are different ones and have one holder, whose key signed this proof for this challenge."
+        if len(attestations) > 1
+        else "The account's holder signed this proof for this challenge.",
     )
     trusted = (
         f"{venues}: that the committed positions, the marks and the verified identity are real.",

@@ -137,7 +137,7 @@ def test_refusals_write_nothing(venue: Run, more: tuple[str, ...], message: str)
 def test_help_says_what_the_command_cannot_know(run: Run) -> None:
     text = " ".join(run("attest", "--help").stdout.split())
     assert "this command cannot know of another, so see to it yourself" in text
-    assert "one tag for each audience and epoch of 30 days, made from the first --key" in text
+    assert "one tag for each audience and epoch of 30 days, made from the" in text
 
 
 def test_clock_is_the_default(venue: Run) -> None:

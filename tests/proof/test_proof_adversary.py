@@ -287,7 +287,7 @@ def test_the_commitment_of_another_account(short: Account, venue_a: Venue) -> No
     asked = asked_of([short], short_by=1_000_000)
     flat = venue_a.attest(book(venue_a.market), account="bob")
     own = statement_of(asked, [short])
-    taken = replace(own.attestations[0], columns=statement_of(asked, [flat]).attestations[0].columns, points=None)
+    taken = replace(own.attestations[0], columns=statement_of(asked, [flat]).attestations[0].columns)
     f = Forger(replace(own, attestations=(taken,)), lots_of([flat]), blindings_of([flat]))
     core, transcript = f.prove()
     assert holds(f.statement, core)
@@ -305,7 +305,7 @@ def test_a_column_left_out_by_the_prover(two_columns: Account, left: int) -> Non
     full = statement_of(asked, [two_columns])
     assert full.rows.columns == 2
     attested = full.attestations[0]
-    kept = replace(attested, columns=(attested.columns[1 - left],), points=None)
+    kept = replace(attested, columns=(attested.columns[1 - left],))
     coefficients = full.rows.coefficients
     part = np.ascontiguousarray(coefficients.positions[256 * (1 - left) :][:256])
     rows = replace(full.rows, coefficients=replace(coefficients, positions=part, scales=coefficients.scales[:1]))
@@ -344,7 +344,7 @@ def test_columns_in_another_order(two_columns: Account) -> None:
     asked = asked_of([two_columns])
     full = statement_of(asked, [two_columns])
     attested = full.attestations[0]
-    turned = replace(full, attestations=(replace(attested, columns=attested.columns[::-1], points=None),))
+    turned = replace(full, attestations=(replace(attested, columns=attested.columns[::-1]),))
     lots, blindings = lots_of([two_columns]), blindings_of([two_columns])
     for f in (Forger(turned, lots, blindings), Forger(turned, lots[256:] + lots[:256], blindings[::-1])):
         core, transcript = f.prove()
