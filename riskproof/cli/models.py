@@ -67,7 +67,7 @@ def list_(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """A model in words; with --json its canonical document, which `check` takes. NAME: one that ships, or a file."""
     model = any_model(name)
-    click.echo(model.to_bytes().decode("utf-8") if as_json else words(model))
+    click.echo(model.to_bytes().decode("utf-8") if as_json else words(model), nl=not as_json)
 
 
 @models.command()

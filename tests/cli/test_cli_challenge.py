@@ -65,7 +65,10 @@ def test_a_margin_statement_names_its_requirement(run: Run) -> None:
     asked = ("--model", "derive-pm2", "--statement", "excess", "--requirement", "initial")
     said = run(*ASK, *asked).stderr
     assert (written().statement, written().margin, written().model_name) == ("excess", "initial", "derive-pm2")
-    assert "your equity less the initial margin of the accounts you show, positions taken together, is not negative" in said
+    assert (
+        "your equity less the initial margin of the accounts you show, positions taken together, is not negative"
+        in said
+    )
     said = run(*ASK, "--bound", "5", "--statement", "margin", "--requirement", "maintenance").stderr
     assert "the maintenance margin of the accounts you show, positions taken together, is at most 5.00" in said
     assert "under crypto-pm" in said
