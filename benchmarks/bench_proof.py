@@ -83,6 +83,7 @@ class Case:
         self.arrays = [compute_array(m, self.model) for m in self.markets]
         self.keys = [SigningKey.generate(f"venue-{v}") for v in range(venues)]
         self.built = [self._attest(v, v) for v in range(venues)]
+        self.files = [m.to_bytes() for m in self.markets]
         self.key_sets = [KeySet((k.public,)) for k in self.keys]
         self.challenge = self.ask()
 
@@ -126,7 +127,7 @@ class Case:
             challenge,
             [b.attestation for b in self.built],
             self.key_sets,
-            [m.to_bytes() for m in self.markets],
+            self.files,
         )
 
 
