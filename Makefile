@@ -17,7 +17,7 @@ demo: $(READY) ## two venues, attestations, a verifier, a proof over both, an au
 	@$(BIN)/python -m riskproof.cli demo --out demo-output
 
 test: $(READY) ## the tests (a few minutes)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 test-slow: $(READY) ## long fuzzing, crash and soak tests
 	@$(BIN)/python -m pytest -m slow
