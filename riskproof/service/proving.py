@@ -30,7 +30,7 @@ _NOTHING: Final = b""  # a document that is not there
 SERVED_CELLS: Final = (
     1 << 22
 )  # 2,048 instruments in 2,048 scenarios: some seconds of pricing, within a job's time and memory
-CACHE: Final = MarketCache(cells=SERVED_CELLS)
+CACHE: Final = MarketCache(cells=SERVED_CELLS, version_1_only=True)
 
 
 # ---- prove -----------------------------------------------------------------------------------------------------------

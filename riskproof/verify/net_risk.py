@@ -47,7 +47,7 @@ from riskproof.risk.margining import read as read_model
 from riskproof.risk.model import RiskModel
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_signed
 from riskproof.verify.protocol import CheckFailedError, Run, clock_text
-from riskproof.verify.verdict import Check, CheckResult, Outcome, Verdict
+from riskproof.verify.verdict import Check, CheckResult, Outcome, Verdict, answer_document
 
 MAX_BATCH: Final = 1_024
 _PARSED = 8  # objects in memory take several times the bytes they were read from
@@ -95,14 +95,7 @@ class ProofVerdict:
 
     def to_document(self) -> dict[str, Json]:
         """The verdict as JSON."""
-        document: dict[str, Json] = {
-            "outcome": self.outcome.value,
-            "failed_check": self.failed_check,
-            "check": self.check,
-            "reason": self.reason,
-            "checks": [{"number": c.number, "name": c.name} for c in self.checks],
-            "notes": list(self.notes),
-        }
+        document = answer_document(self)
         if self.challenge is not None:
             document["challenge_digest"] = self.challenge.digest.hex()
             document["challenge"] = self.challenge.to_document()
@@ -120,9 +113,15 @@ class MarketCache:
     Everything is kept under digests of the bytes it was made from, so nothing that one caller brings changes another's verdict.
     """
 
-    def __init__(self, entries: int = 64, limit: int = 1 << 28, cells: int = MAX_CELLS) -> None:
-        """Keep at most `entries` objects, of about `limit` bytes together; price statements of at most `cells` coefficients."""
+    def __init__(
+        self, entries: int = 64, limit: int = 1 << 28, cells: int = MAX_CELLS, *, version_1_only: bool = False
+    ) -> None:
+        """Keep at most `entries` objects, of about `limit` bytes together; price statements of at most `cells` coefficients.
+
+        version_1_only: refuse models of version 2, whose pricing has no bound by `cells`: for whoever prices for others.
+        """
         self.cells = cells
+        self._version_1_only = version_1_only
         self._entries = entries
         self._limit = limit
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -168,6 +167,12 @@ class MarketCache:
         """
         check_size(len(model.scenarios), market.registry.columns, market.registry.column_size, self.cells)
         if not isinstance(model, RiskModel):
+            if self._version_1_only:
+                raise ProofError(
+                    f"{model.name} is a model of version 2",
+                    where="challenge.model",
+                    expected="a model of version 1; statements of others are proved and verified on one's own machine",
+                )
             return None
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
         array: RiskArray = self._get(key, lambda: compute_array(market, model), lambda made: int(made.rows.nbytes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from riskproof import units
 from riskproof.attest.payload import Attestation
@@ -146,6 +146,35 @@ class ProvenPosition:
         return units.format_decimal(self.lots, self.quantity_exponent)
 
 
+class Answer(Protocol):
+    """What every verdict says, whatever it is about."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def failed_check(self) -> int | None: ...
+    @property
+    def check(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def checks(self) -> tuple[CheckResult, ...]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+def answer_document(answer: Answer) -> dict[str, Json]:
+    """The members of a verdict's JSON that do not depend on what it is about."""
+    return {
+        "outcome": answer.outcome.value,
+        "failed_check": answer.failed_check,
+        "check": answer.check,
+        "reason": answer.reason,
+        "checks": [{"number": c.number, "name": c.name} for c in answer.checks],
+        "notes": list(answer.notes),
+    }
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The answer of a verification. It has no truth value on purpose: compare `outcome`.
@@ -177,14 +206,7 @@ class Verdict:
 
     def to_document(self) -> dict[str, Json]:
         """The verdict as JSON: outcome, failed_check, check, reason, checks, notes, and if valid what was said."""
-        document: dict[str, Json] = {
-            "outcome": self.outcome.value,
-            "failed_check": self.failed_check,
-            "check": self.check,
-            "reason": self.reason,
-            "checks": [{"number": c.number, "name": c.name} for c in self.checks],
-            "notes": list(self.notes),
-        }
+        document = answer_document(self)
         if self.attestation is not None:
             document["attestation_digest"] = self.attestation.digest.hex()
             document["attestation"] = self.attestation.to_document()

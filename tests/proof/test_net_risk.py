@@ -31,6 +31,7 @@ from riskproof.proof.document import ProofDocument
 from riskproof.proof.rows import AttestedMarket, check_size, compile_rows
 from riskproof.proof.statement import Coefficients, Rows
 from riskproof.risk.collateral import stressed_equity
+from riskproof.risk.margining import load
 from riskproof.verify import Outcome
 from riskproof.verify.net_risk import MarketCache, ProofCase, verify_proof, verify_proofs
 
@@ -405,6 +406,11 @@ class TestMarketCache:
         verdict = judge(answer(asked, [short]), asked, [short], cache=small)
         assert (verdict.failed_check, verdict.outcome) == (54, Outcome.INVALID)
         assert "rows cannot be computed" in verdict.reason
+
+    def test_whoever_serves_others_prices_no_model_of_version_2(self, short: Account) -> None:
+        with pytest.raises(ProofError, match="challenge.model: derive-pm2 is a model of version 2"):
+            MarketCache(version_1_only=True).array(short.venue.market, load("derive-pm2"))
+        assert MarketCache().array(short.venue.market, load("derive-pm2")) is None
 
 
 def test_too_many_coefficients() -> None:
