@@ -408,7 +408,7 @@ class TestMarketCache:
         assert "rows cannot be computed" in verdict.reason
 
     def test_whoever_serves_others_prices_no_model_of_version_2(self, short: Account) -> None:
-        with pytest.raises(ProofError, match="challenge.model: derive-pm2 is a model of version 2"):
+        with pytest.raises(ProofError, match=r"challenge\.model: derive-pm2 is a model of version 2"):
             MarketCache(version_1_only=True).array(short.venue.market, load("derive-pm2"))
         assert MarketCache().array(short.venue.market, load("derive-pm2")) is None
 
