@@ -584,7 +584,7 @@ def test_a_challenge_that_would_price_too_much(short: Account, monkeypatch: pyte
     """4096 scenarios of 8,207 instruments: refused before anything is priced, wherever a model meets a market."""
     many = tuple(replace(SMALL.scenarios[0], id=str(i)) for i in range(4096))
     model, market = replace(SMALL, name="many", scenarios=many), make_market(8_200)
-    for module in ("riskproof.verify.net_risk", "riskproof.attest.net_risk", "riskproof.attest.consent"):
+    for module in ("riskproof.verify.market_cache", "riskproof.attest.net_risk", "riskproof.attest.consent"):
         monkeypatch.setattr(f"{module}.compute_array", lambda *_: pytest.fail("priced"))
     with pytest.raises(
         ProofError, match=r"^model: 4096 rows over 33 columns of 256 \(expected at most 4096 rows and 33554432"
