@@ -15,7 +15,6 @@ Collateral has no part in either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -36,13 +35,6 @@ MEASURES = ("net", "gross", "hedged")
 _ZERO = Fraction(0)
 
 
-def of_positions(book: NettingSet, values: UnitValues) -> Iterator[tuple[Holding, Fraction]]:
-    """(holding, its delta in coins) of perpetuals, futures and options."""
-    for holdings in (book.delta_one, *book.options.values()):
-        for h in holdings:
-            yield h, values.of_group("delta", h, partial(_delta, h, values))
-
-
 def _delta(h: Holding, values: UnitValues) -> Fraction:
     return h.quantity * values.delta(h.place)
 
@@ -59,6 +51,29 @@ def _sides(holdings: tuple[Holding, ...], values: UnitValues) -> dict[str, tuple
         long, short = sides.get(h.listing.underlying, (_ZERO, _ZERO))
         sides[h.listing.underlying] = (long + max(delta, _ZERO), short + max(-delta, _ZERO))
     return sides
+
+
+def net_of(book: NettingSet, values: UnitValues) -> dict[str, Fraction]:
+    """{underlying: delta in coins} of perpetuals, futures and options."""
+    net: dict[str, Fraction] = {}
+    for holdings in (book.delta_one, *book.options.values()):
+        for u, (long, short) in _sides_of(holdings, values).items():
+            net[u] = net.get(u, _ZERO) + long - short
+    return net
+
+
+def lines_of(book: NettingSet, values: UnitValues) -> dict[str, dict[int, Fraction]]:
+    """{underlying: {seconds to expiry: delta in coins}} of perpetuals, futures and options."""
+    lines: dict[str, dict[int, Fraction]] = {}
+    deltas = [
+        (h, h.listing.underlying, values.of_group("delta", h, partial(_delta, h, values))) for h in book.delta_one
+    ]
+    for held in book.options.values():
+        deltas += [(held[0], u, long - short) for u, (long, short) in _sides_of(held, values).items()]
+    for h, u, delta in deltas:
+        line, seconds = lines.setdefault(u, {}), seconds_to(book, h)
+        line[seconds] = line.get(seconds, _ZERO) + delta
+    return lines
 
 
 def seconds_to(book: NettingSet, holding: Holding) -> int:

@@ -15,9 +15,11 @@ Deltas are those of `delta`: in coins, of perpetuals, futures and options.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from riskproof import encoding
@@ -25,7 +27,7 @@ from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining import exact
 from riskproof.risk.margining.charges.context import parse_rates, rate_of, rates_document
-from riskproof.risk.margining.charges.delta import of_positions, seconds_to
+from riskproof.risk.margining.charges.delta import lines_of, net_of
 from riskproof.risk.margining.grid import ALL, identifier
 from riskproof.units import SECONDS_PER_DAY
 
@@ -46,6 +48,11 @@ class Days:
 
     start: Fraction
     end: Fraction
+    seconds: range = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        first, last = (math.ceil(days * SECONDS_PER_DAY) for days in (self.start, self.end))
+        object.__setattr__(self, "seconds", range(first, last))
 
     @classmethod
     def parse(cls, node: Json, where: str) -> Days:
@@ -57,9 +64,6 @@ class Days:
 
     def to_document(self) -> dict[str, Json]:
         return {"from": exact.text(self.start), "to": exact.text(self.end)}
-
-    def has(self, seconds: int) -> bool:
-        return self.start * SECONDS_PER_DAY <= seconds < self.end * SECONDS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +105,27 @@ class CalendarSpread:
         return {"kind": "calendar_spread", "spreads": [pair.to_document() for pair in self.pairs]}
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        lines: dict[str, dict[int, Fraction]] = {}
-        for h, delta in of_positions(book, values):
-            line, seconds = lines.setdefault(h.listing.underlying, {}), seconds_to(book, h)
-            line[seconds] = line.get(seconds, _ZERO) + delta
-        total = _ZERO
-        for underlying, left in lines.items():
+        paired = values.of_group((id(self), "paired"), book, partial(self._paired, book, values))
+        total = sum((rate_of(x.rates, margin) * worth for x, worth in zip(self.pairs, paired, strict=True)), _ZERO)
+        return Fraction(total)
+
+    def _paired(self, book: NettingSet, values: UnitValues) -> list[Fraction]:
+        """What each of the spreads pairs, worth the index price, over all underlyings."""
+        worth = [_ZERO] * len(self.pairs)
+        for underlying, line in lines_of(book, values).items():
+            common = math.lcm(*(x.denominator for x in line.values()))
+            left = {t: line[t].numerator * (common // line[t].denominator) for t in sorted(line)}
             price = book.market.index(underlying).price
-            for pair in self.pairs:
-                total += rate_of(pair.rates, margin) * price * (_paired(left, pair, 1) + _paired(left, pair, -1))
-        return total
+            for n, pair in enumerate(self.pairs):
+                worth[n] += price * Fraction(_paired(left, pair, 1) + _paired(left, pair, -1), common)
+        return worth
 
 
-def _paired(left: dict[int, Fraction], pair: CalendarPair, sign: int) -> Fraction:
-    """Coins paired of `sign` in near and of the other sign in far; they leave `left`."""
-    near = [t for t in sorted(left) if pair.near.has(t) and left[t] * sign > 0]
-    far = [t for t in sorted(left) if pair.far.has(t) and left[t] * sign < 0]
-    paired = min(sum((abs(left[t]) for t in near), _ZERO), sum((abs(left[t]) for t in far), _ZERO))
+def _paired(left: dict[int, int], pair: CalendarPair, sign: int) -> int:
+    """Deltas, by ascending time, paired of `sign` in near and of the other sign in far; they leave `left`."""
+    near = [t for t, x in left.items() if t in pair.near.seconds and x * sign > 0]
+    far = [t for t, x in left.items() if t in pair.far.seconds and x * sign < 0]
+    paired = min(sum(abs(left[t]) for t in near), sum(abs(left[t]) for t in far))
     for expiries in (near, far):
         rest = paired
         for t in expiries:
@@ -171,12 +179,8 @@ class Offset:
         losses: dict[str, Fraction] = {}
         for book, loss in sets:
             losses[book.name] = max(_ZERO, loss(self.group))
-            deltas = (
-                delta * book.market.index(h.listing.underlying).price
-                for h, delta in of_positions(book, values)
-                if h.listing.underlying == book.name
-            )
-            whole[book.name] = sum(deltas, _ZERO)
+            net = values.of_group("net", book, partial(net_of, book, values)).get(book.name)
+            whole[book.name] = net * book.market.index(book.name).price if net is not None else _ZERO
         left, credit = dict(whole), _ZERO
         for a, b, rates in self.spreads:
             x, y = left.get(a, _ZERO), left.get(b, _ZERO)
