@@ -19,6 +19,7 @@ import click
 
 import riskproof
 from riskproof.cli.compiled import prepare_cache
+from riskproof.cli.repeated import refuse_repeated
 
 EXIT_NOT_WRITTEN: Final = 3
 
@@ -69,6 +70,14 @@ class _LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None:
+            refuse_repeated(command, rest, ctx, name)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -166,16 +166,13 @@ def _open(model: AnyModel, market: Market, file: Path, histories: Sequence[Histo
 
 
 def comparisons(book: BookMargin, model: AnyModel, compared: Sequence[str]) -> list[Compared]:
-    """The book under the models that were asked for, which have to take it, or under those that it is compared with by default."""
+    """The book under the models that were asked for, or under those that it is compared with by default.
+
+    One that does not take the book says why, in its place.
+    """
     from riskproof.risk.whatif import compare, default_models
 
-    if not compared:
-        return compare(book, default_models(model))
-    found = compare(book, [any_model(name) for name in compared])
-    for other in found:
-        if other.refusal is not None:
-            raise other.refusal
-    return found
+    return compare(book, [any_model(name) for name in compared] if compared else default_models(model))
 
 
 def _trades(texts: Sequence[str], market: Market) -> dict[int, int]:

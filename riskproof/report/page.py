@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -38,6 +39,7 @@ def render(
         _head(model, book),
         _margin(r),
         _candidates(r),
+        *([_tails(r)] if r.tails else []),
         _charges(r),
         _models(r, compared, alone),
         _book_map(model, book),
@@ -111,7 +113,29 @@ def _candidates(r: MarginReport) -> Html:
     return section("candidates", "What competed", *(tables or [element("p", "This model adds everything up.")]))
 
 
+def _tails(r: MarginReport) -> Html:
+    """Sets of the tail block, all netting sets together, and the joint move of the largest loss; what binds is marked."""
+    chosen = {b.candidate for b in binding(r)}
+    marked = frozenset(n for n, t in enumerate(r.tails) if chosen & {f"tail.{t.id}", f"joint_tail.{t.id}"})
+    rows = [
+        [
+            t.id,
+            t.measure.replace("_", " "),
+            shown_requirement(r, t.amount),
+            "-" if t.value_at_risk is None else shown_requirement(r, t.value_at_risk),
+            t.worst,
+            shown_requirement(r, t.loss),
+        ]
+        for t in r.tails
+    ]
+    header = ["set", "measure", "amount", "value at risk", "worst joint move", "loss there"]
+    text = "What the model measures on the book's P&L under joint moves of prices and volatilities."
+    return section("tails", "Joint moves", element("p", text, "quiet"), table(header, rows, marked=marked))
+
+
 def _charges(r: MarginReport) -> Html:
+    if not r.charges:
+        return section("charges", "Charges", element("p", "This model has no charges."))
     rows = [[name, shown_requirement(r, i), shown_requirement(r, m)] for name, (i, m) in r.charges.items()]
     return section("charges", "Charges", table(["charge", "initial", "maintenance"], rows))
 
@@ -157,18 +181,33 @@ def _models(r: MarginReport, compared: Sequence[Compared], alone: Fraction) -> H
     )
 
 
-def _scenario_axes(model: AnyModel) -> list[tuple[str, str]]:
-    """(price, volatility and time) of each scenario, as text."""
+@dataclass(frozen=True)
+class _Axes:
+    """Where a scenario stands in the heat map: its price move (as a number, and as text), and its volatility and time."""
+
+    order: Fraction
+    price: str
+    rest: str
+
+
+def _scenario_axes(model: AnyModel) -> list[_Axes]:
     if isinstance(model, RiskModel):
         return [
-            (_percent(s.price_shock), f"vol {_percent(s.vol_shock)}{_time(s.time_shift_seconds)}")
+            _Axes(
+                Fraction(s.price_shock),
+                _percent(s.price_shock),
+                f"vol {_percent(s.vol_shock)}{_time(s.time_shift_seconds)}",
+            )
             for s in model.scenarios
         ]
     axes = []
     for t in model.scenarios:
         weight = "" if t.weight == 1 else f", weight {_decimal(t.weight)}"
-        price = _percent(round_half_even(t.price.numerator * RATIO_ONE, t.price.denominator))
-        axes.append((price, f"vol {t.vol or 'unchanged'}{_time(t.time_shift_seconds)}{weight}"))
+        if model.scan_ranges is None:
+            price = _percent(round_half_even(t.price.numerator * RATIO_ONE, t.price.denominator))
+        else:
+            price = f"{'+' if t.price > 0 else ''}{t.price} scan"  # a relative or an absolute move, by underlying
+        axes.append(_Axes(t.price, price, f"vol {t.vol or 'unchanged'}{_time(t.time_shift_seconds)}{weight}"))
     return axes
 
 
@@ -195,21 +234,25 @@ def _book_map(model: AnyModel, book: BookMargin) -> Html:
     axes = _scenario_axes(model)
     totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(len(axes))]
     bound = _binding_scenarios(r)
-    prices = sorted({p for p, _ in axes}, key=lambda p: Fraction(p.rstrip("%")))
-    kinds = list(dict.fromkeys(v for _, v in axes))
-    found = {axis: n for n, axis in reversed(list(enumerate(axes)))}
+    prices = list(dict.fromkeys(x.price for x in sorted(axes, key=lambda x: x.order)))
+    kinds = list(dict.fromkeys(x.rest for x in axes))
+    found: dict[tuple[str, str], int] = {}
+    for n in sorted(range(len(axes)), key=lambda n: (n not in bound, totals[n], n)):
+        found.setdefault((axes[n].price, axes[n].rest), n)
     largest = max((abs(x) for x in totals), default=Fraction(0))
     rows: list[list[Cell]] = []
     for kind in kinds:
         cells: list[Cell] = [kind]
         for price in prices:
-            n = found.get((price, kind))
-            cells.append("" if n is None else _cell(totals[n], largest, n in bound))
+            place = found.get((price, kind))
+            cells.append("" if place is None else _cell(totals[place], largest, place in bound))
         rows.append(cells)
-    text = (
+    notes = [
         "P&L of the whole book by move of the price (across) and of volatility and time (down); what binds is marked."
-    )
-    return section("book", "Heat map of the book", element("p", text, "quiet"), table(["", *prices], rows))
+    ]
+    if len(found) < len(axes):
+        notes.append("Where several scenarios have one place, the one that binds is shown, or else the worst.")
+    return section("book", "Heat map of the book", element("p", " ".join(notes), "quiet"), table(["", *prices], rows))
 
 
 def _cell(amount: Fraction, largest: Fraction, binds: bool) -> Html:
@@ -223,8 +266,9 @@ def _array(model: AnyModel, book: BookMargin) -> Html:
     totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(book.scenarios)]
     bound = _binding_scenarios(r)
     if not totals:
+        made_of = "joint moves and charges" if r.tails else "charges alone"
         return section(
-            "array", "Risk array", element("p", "This model has no scenarios: its margin is made of charges alone.")
+            "array", "Risk array", element("p", f"This model has no scenarios: its margin is made of {made_of}.")
         )
     shown = sorted(sorted(range(len(totals)), key=lambda n: (n not in bound, totals[n], n))[:MAX_COLUMNS])
     per_position = book.pnl_by_position()
@@ -247,7 +291,7 @@ def _array(model: AnyModel, book: BookMargin) -> Html:
             ]
             left_out += sum(i not in largest for i in held)
     axes = _scenario_axes(model)
-    columns = [(r.scenario_ids[n], *axes[n]) for n in shown]
+    columns = [(r.scenario_ids[n], axes[n].price, axes[n].rest) for n in shown]
     notes = ["P&L in each scenario, in units of the currency; each level is shaded against its own largest number."]
     if len(shown) < len(totals):
         notes.append(f"The {len(shown)} worst of {len(totals)} scenarios are shown.")

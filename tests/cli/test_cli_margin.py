@@ -124,10 +124,18 @@ def test_margin_under_several_models(sample: Run) -> None:
 
 
 def test_a_model_that_refuses_the_book(sample: Run) -> None:
-    """Two underlyings under a model for one: an error where the model was asked for."""
-    for arguments in (("--model", "derive-pm2"), ("--compare", "derive-pm2")):
-        error = document(sample("margin", *BOOK, *arguments, "--json", code=2))["error"]
-        assert (error["code"], error["where"]) == ("PORTFOLIO", "limits.underlyings")
+    """Two underlyings under a model for one: an error where it was to be margined, a reason where it was to be compared."""
+    error = document(sample("margin", *BOOK, "--model", "derive-pm2", "--json", code=2))["error"]
+    assert (error["code"], error["where"]) == ("PORTFOLIO", "limits.underlyings")
+    compared = ("--compare", "derive-pm2", "--compare", "derive-srm")
+    refused, taken = document(sample("margin", *BOOK, *compared, "--json"))["compared"]
+    assert refused == {"model": "derive-pm2", "refused": error}
+    assert (taken["model"], "initial_margin" in taken) == ("derive-srm", True)
+    text = sample("margin", *BOOK, *compared).stdout
+    assert f"derive-pm2 does not take this book: {error['where']}: {error['what']}" in text
+    assert re.search(r"\n  derive-srm +[\d,.]+", text)
+    sample("report", *BOOK, *compared, "--out", "a.html")
+    assert f"does not take this book: {error['where']}: {error['what']}" in Path("a.html").read_text()
 
 
 def test_an_account_file_brings_unsettled_money(sample: Run) -> None:
@@ -240,6 +248,46 @@ def test_the_report_of_other_models(sample: Run, name: str) -> None:
     )  # collateral
     sample("report", *BOOK, "--model", name, "--compare", "crypto-pm", "--out", "a.html")
     assert name in Path("a.html").read_text()
+
+
+def test_the_report_of_joint_moves(sample: Run) -> None:
+    """A model with a tail block and neither scenarios nor charges."""
+    node = json.loads(sample("models", "show", "joint-es", "--json").stdout)
+    next(s for s in node["tail"]["sets"] if s["method"] == "monte_carlo")["paths"] = 80
+    Path("model.json").write_text(json.dumps(node))
+    Path("book.csv").write_text("instrument,quantity\nBTC-PERPETUAL,100000\nUSD,500000\n")
+    tails = document(sample("margin", *BOOK, "--model", "model.json", "--json"))["tails"]
+    sample("report", *BOOK, "--model", "model.json", "--out", "a.html")
+    text = Path("a.html").read_text()
+    for t in tails:
+        cells = [t["id"], t["measure"].replace("_", " ")]
+        assert re.search(rf'<tr( class="binds")?><th scope="row">{cells[0]}</th><td>{cells[1]}</td>', text)
+        assert t["worst"]["id"] in text
+    assert '<tr class="binds"><th scope="row">stressed</th><td>worst loss</td>' in text
+    assert "its margin is made of joint moves and charges" in text
+    assert "This model has no charges." in text
+    assert "<td></td>" not in text.split('<section id="book">')[1].split("</section>")[0]
+
+
+def test_scenarios_that_share_a_place_in_the_heat_map(sample: Run) -> None:
+    """A second group at the same moves, of more weight by its dampener's absence: the one that binds is seen."""
+    node = json.loads(sample("models", "show", "tims10", "--json").stdout)
+    twins = [{**s, "id": f"d{s['id']}", "dampener": "1000000000"} for s in node["grid"]["scenarios"]]
+    node["grid"]["scenarios"] = twins + node["grid"]["scenarios"]
+    Path("model.json").write_text(json.dumps(node))
+    Path("book.csv").write_text("instrument,quantity\nBTC-PERPETUAL,100000\nUSD,500000\n")
+    sample("report", *BOOK, "--model", "model.json", "--out", "a.html")
+    section = Path("a.html").read_text().split('<section id="book">')[1].split("</section>")[0]
+    assert "Where several scenarios have one place, the one that binds is shown" in section
+    assert re.search(r">binds -[\d,]+<", section)
+
+
+def test_prices_in_scan_ranges_are_not_shown_as_per_cent(sample: Run) -> None:
+    Path("book.csv").write_text("instrument,quantity\nBTC-PERPETUAL,100000\nUSD,500000\n")
+    sample("report", *BOOK, "--model", "span16", "--out", "a.html")
+    section = Path("a.html").read_text().split('<section id="book">')[1].split("</section>")[0]
+    heads = re.findall(r'<th scope="col">([^<]+)</th>', section)
+    assert heads == [f"{p} scan" for p in ("-3", "-1", "-2/3", "-1/3", "0", "+1/3", "+2/3", "+1", "+3")]
 
 
 def test_a_report_that_cannot_be_written(sample: Run) -> None:
