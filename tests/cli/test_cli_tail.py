@@ -215,3 +215,31 @@ def test_margin_from_a_history_is_the_shortfall_of_the_tail_command(run: Run, di
     assert tail["sets"][0]["worst"]["id"] in line
     amount = Fraction(line.split()[3].replace(",", "")) * 10**6
     assert abs(amount - tail["requirement_micros"]) <= 10_000  # people see cents
+
+
+@pytest.mark.parametrize("schema", ["riskproof/model/v2", "riskproof/tail-model/v1"])
+def test_correlations_that_are_not_positive_semidefinite(run: Run, digest: str, schema: str) -> None:
+    """Whoever reads the document finds it, at its path: nothing is estimated or mended on the way."""
+    factors = [{"underlying": u, "tenor_days": 0} for u in ("BTC", "ETH", "SOL")]
+    correlation = {
+        "schema": "riskproof/correlation/v1",
+        "name": "torn",
+        "description": "two that move together, and a third that moves with one and against the other",
+        "factors": factors,
+        "volatilities": ["0.03", "0.04", "0.05"],
+        "correlations": [["0.9"], ["0.9", "-0.9"]],
+        "horizon_days": 1,
+    }
+    paths = {"id": "days", "method": "monte_carlo", "correlation": correlation, "seed": "1", "paths": 100}
+    paths["antithetic"] = True
+    said = "sets[0].correlation.correlations: not positive semi-definite: the least eigenvalue is -0.8 (expected"
+    if schema.endswith("v2"):
+        model = version2(digest)
+        model["tail"]["sets"] = [paths | {"measure": {"kind": "worst_loss"}}]
+        Path("model.json").write_text(json.dumps(model))
+        error = document(run("models", "check", "model.json", "--json", code=2))["error"]
+        assert error["where"] == "model.json.tail.sets[0].correlation.correlations"
+        assert f"tail.{said}" in run("models", "check", "model.json", code=2).stderr
+    else:
+        write(tail_model(digest, sets=[paths]))
+        assert f"tail.json.{said}" in run(*ARGUMENTS, code=2).stderr

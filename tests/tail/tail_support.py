@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import random
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Instrument, Kind, OptionType, Payoff, Registry
 from riskproof.market.snapshot import Curve, Quote, Snapshot
+from riskproof.risk.tail.correlation import Correlation
 from riskproof.risk.tail.history import Factor, History
 from riskproof.units import PRICE_ONE
 
@@ -97,7 +99,7 @@ def float_value(market: Market, i: int, price: float, vol: float, shift: int) ->
     assert quote.volatility is not None
     curve = market.snapshot.curve[(x.underlying, x.expiry)]
     forward, strike = curve.forward / 1e9 * price, x.strike / 1e9
-    years = (x.expiry - TIME - shift) / (365 * DAY)
+    years = (x.expiry - market.snapshot.time - shift) / (365 * DAY)
     sign = 1 if x.option_type is OptionType.CALL else -1
     if years <= 0:
         value = max(0.0, sign * (forward - strike))
@@ -120,15 +122,16 @@ def float_vol_ratio(factors: tuple[Factor, ...], ratios: Float, underlying: str,
 
 def float_pnl(market: Market, book: Portfolio, factors: tuple[Factor, ...], ratios: Float, shift: int = 0) -> Float:
     """P&L of a book in the numeraire under every move, [S]."""
-    out = np.zeros(len(ratios))
+    out, lot = np.zeros(len(ratios)), 10.0**-market.registry.quantity_exponent
     column = {f.underlying: n for n, f in enumerate(factors) if f.is_price}
     for i, lots in book.positions:
         x = market.registry.instruments[i]
         base = 0.0 if x.payoff is Payoff.INVERSE and x.kind is not Kind.OPTION else float_value(market, i, 1, 1, 0)
         for s, row in enumerate(ratios):
             price = row[column[x.underlying]] if x.underlying in column else 1.0
-            vol = float_vol_ratio(factors, row, x.underlying, (x.expiry or 0) - TIME) if x.kind is Kind.OPTION else 1.0
-            out[s] += lots / 1e3 * (float_value(market, i, price, vol, shift) - base)
+            life = (x.expiry or 0) - market.snapshot.time
+            vol = float_vol_ratio(factors, row, x.underlying, life) if x.kind is Kind.OPTION else 1.0
+            out[s] += lots * lot * (float_value(market, i, price, vol, shift) - base)
     return out
 
 
@@ -151,6 +154,16 @@ def float_filtered(levels: Float, decay: float, seed: int) -> Float:
     for t in range(seed, len(x)):
         v[t - seed + 1] = decay * v[t - seed] + (1 - decay) * x[t] ** 2
     return np.exp(x[seed:] * np.sqrt(v[-1] / v[:-1]))
+
+
+def float_paths(correlation: Correlation, seed: int, paths: int) -> Float:
+    """Ratios [S, F] of Monte Carlo without antithetic paths: the paper's words, the library's quantiles and Cholesky factor."""
+    count = len(correlation.factors)
+    words = philox(seed, 0x7269736B70726F66, paths * count)
+    z = np.array([NormalDist().inv_cdf((w * 10**18 >> 64) / 1e18) for w in words]).reshape(paths, count)
+    size = np.array(correlation.volatilities) / 1e12
+    lower = np.linalg.cholesky(np.array(correlation.matrix) / 1e12 * np.outer(size, size))
+    return np.exp(z @ lower.T)
 
 
 def philox(seed: int, stream: int, count: int, block: int = 1) -> list[int]:

@@ -1,4 +1,4 @@
-"""Correlation documents, estimators, floors and ceilings, intervals; Monte Carlo and common-factor scenarios."""
+"""Correlation documents, floors and ceilings, intervals; Monte Carlo and common-factor scenarios."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tail_support import FACTORS, SHARED, made_history, philox
+from tail_support import FACTORS, philox
 
-from riskproof.errors import DomainError, HistoryError, ModelError
+from riskproof.errors import DomainError, ModelError
 from riskproof.risk.kernel import black76
 from riskproof.risk.tail.correlation import Correlation, clipped, worst_over_interval
-from riskproof.risk.tail.estimators import exponential_covariance, shrunk_covariance
-from riskproof.risk.tail.history import Factor, History
-from riskproof.risk.tail.history_csv import import_closes
+from riskproof.risk.tail.history import Factor
 from riskproof.risk.tail.linear import cholesky, is_positive_semidefinite
 from riskproof.risk.tail.simulation import STREAM, common_factor_moves, monte_carlo_moves, normals, quantile, words
 from riskproof.units import RATIO_ONE
@@ -232,77 +230,6 @@ def test_the_worst_of_an_interval() -> None:
 
 GOOD_LOW = rows((0.9,), (-0.9, -0.2))
 GOOD_HIGH = rows((0.95,), (0.9, 0.2))
-
-
-# Estimators
-
-
-def log_returns(history: History) -> np.ndarray:
-    return np.diff(np.log(history.levels.astype(float)), axis=0)
-
-
-def test_exponential_covariance_agrees_with_float64() -> None:
-    history = made_history(200)
-    covariance = exponential_covariance(history, 940_000_000_000)
-    x, w = log_returns(history), 0.94 ** np.arange(198, -1, -1)
-    expected = (x * w[:, None]).T @ x / w.sum()
-    assert np.abs(np.array(covariance.matrix, dtype=float) / 1e30 - expected).max() < 1e-12
-    made = covariance.to_correlation("ewma", "for a test")
-    size = np.sqrt(np.diag(expected))
-    assert np.abs(np.array(made.volatilities) / 1e12 - size).max() < 1e-9
-    assert np.abs(np.array(made.matrix) / 1e12 - expected / np.outer(size, size)).max() < 1e-9
-
-
-def ledoit_wolf(x: np.ndarray) -> tuple[np.ndarray, float]:
-    """The paper's estimator, from its definitions: m, d^2, b^2 with the Frobenius norm divided by the dimension."""
-    n, p = x.shape
-    x = x - x.mean(axis=0)
-    s = x.T @ x / n
-    m = np.trace(s) / p
-    d2 = ((s - m * np.eye(p)) ** 2).sum() / p
-    b2 = min(sum(((np.outer(row, row) - s) ** 2).sum() / p for row in x) / n**2, d2)
-    return b2 / d2 * m * np.eye(p) + (d2 - b2) / d2 * s, b2 / d2
-
-
-@pytest.mark.parametrize("days", [6, 30, 300])
-def test_shrinkage_agrees_with_float64(days: int) -> None:
-    history = made_history(days, days)
-    covariance = shrunk_covariance(history)
-    expected, share = ledoit_wolf(log_returns(history))
-    assert abs(float(covariance.shrinkage) - share) < 1e-9
-    assert np.abs(np.array(covariance.matrix, dtype=float) / 1e30 - expected).max() < 1e-9 * np.abs(expected).max()
-    made = covariance.to_correlation("shrunk", "fewer days than factors make no difference")
-    assert np.linalg.eigvalsh(np.array(made.matrix) / 1e12)[0] > 0
-
-
-def test_shrinkage_agrees_with_scikit_learn() -> None:
-    library = pytest.importorskip("sklearn.covariance", reason="scikit-learn is not installed")
-    history = made_history(100)
-    covariance = shrunk_covariance(history)
-    expected, share = library.ledoit_wolf(log_returns(history))
-    assert abs(float(covariance.shrinkage) - share) < 1e-9
-    assert np.abs(np.array(covariance.matrix, dtype=float) / 1e30 - expected).max() < 1e-12
-
-
-def test_estimators_refuse_what_does_not_move() -> None:
-    levels = made_history(30).levels.copy()
-    levels[:, 2] = levels[0, 2]
-    with pytest.raises(HistoryError, match=r"30-day volatility of BTC never moves"):
-        exponential_covariance(History("x", made_history(30).start, FACTORS, levels), 940_000_000_000)
-    copies = made_history(30, factors=PRICES[:1]).levels.repeat(2, axis=1)
-    twins = History("x", made_history(30).start, PRICES[:2], copies)
-    assert exponential_covariance(twins, 940_000_000_000).to_correlation("x", "y").matrix == ((ONE, ONE), (ONE, ONE))
-
-
-def test_estimates_of_the_real_closes() -> None:
-    path = SHARED / "daily_closes.csv"
-    if not path.exists():
-        pytest.skip("needs daily_closes.csv of ../shared/market")
-    history = import_closes(path.read_bytes(), path.name, ["BTC", "ETH", "SOL", "BNB", "LINK"])
-    made = exponential_covariance(history.between(history.day(1_000), history.day(2_000)), 970_000_000_000)
-    document = made.to_correlation("majors", "exponentially weighted")
-    assert all(400_000_000_000 < x < ONE for n, row in enumerate(document.matrix) for x in row[:n])
-    assert Correlation.from_bytes(document.to_bytes()).digest == document.digest
 
 
 # Monte Carlo

@@ -15,6 +15,7 @@ from tail_support import (
     SPOT,
     TIME,
     float_filtered,
+    float_paths,
     float_pnl,
     float_shortfall,
     made_history,
@@ -31,12 +32,14 @@ from riskproof.market.snapshot import Quote, Snapshot
 from riskproof.risk.kernel.twin import risk_entries_twin
 from riskproof.risk.margin import exact_pnl
 from riskproof.risk.tail import revaluation
+from riskproof.risk.tail.estimators import shrunk_covariance
 from riskproof.risk.tail.history import Factor, History
-from riskproof.risk.tail.history_csv import import_surface
+from riskproof.risk.tail.history_csv import import_closes, import_surface
 from riskproof.risk.tail.measures import age_weights, expected_shortfall, liquidity_cascade, value_at_risk
 from riskproof.risk.tail.moves import Moves, filtered_moves, from_logs, plain_moves
 from riskproof.risk.tail.revaluation import Immovable, book_pnl, book_sums, tail_array
 from riskproof.risk.tail.roots import nearest_root, root_up
+from riskproof.risk.tail.simulation import monte_carlo_moves
 from riskproof.units import RATIO_ONE
 
 MARKET = tail_market()
@@ -311,10 +314,13 @@ def test_roots(n: int) -> None:
         assert up == 0 or (up - 1) ** 2 * d < n
 
 
-@pytest.mark.parametrize("method", ["plain", "filtered"])
+@pytest.mark.parametrize("method", ["plain", "filtered", "monte_carlo"])
 def test_value_at_risk_and_shortfall_agree_with_float64_end_to_end(method: str) -> None:
     if method == "plain":
         moves, ratios = plain_moves(HISTORY), np.exp(np.diff(np.log(HISTORY.levels.astype(float)), axis=0))
+    elif method == "monte_carlo":
+        document = shrunk_covariance(HISTORY).to_correlation("shrunk", "of the made history")
+        moves, ratios = monte_carlo_moves(document, 3, 120, antithetic=False), float_paths(document, 3, 120)
     else:
         moves = filtered_moves(HISTORY, 970_000_000_000, 30)
         ratios = float_filtered(HISTORY.levels.astype(float), 0.97, 30)
@@ -349,3 +355,42 @@ def test_the_real_chain_under_the_real_surface() -> None:
     shortfalls = [expected_shortfall(pnl, tail) for tail in (10**9, 10**10, 25 * 10**9, 5 * 10**10, 10**11)]
     assert all(a >= b for a, b in pairwise(shortfalls))
     assert shortfalls[0] == -min(pnl)
+    levels = history.levels.astype(float)
+    for found, ratios in (
+        (moves, np.exp(np.diff(np.log(levels), axis=0))),
+        (filtered_moves(history, 940_000_000_000, 30), float_filtered(levels, 0.94, 30)),
+    ):
+        one = 10.0 ** (market.registry.money_exponent + market.registry.quantity_exponent)
+        exact, floating = book_pnl(market, found, book), float_pnl(market, book, found.factors, ratios)
+        scale = np.abs(floating).max()
+        close(np.array([float(x) for x in exact]) / one, floating, scale)
+        var, shortfall = float_shortfall(floating, 0.025)
+        close(value_at_risk(exact, 25 * 10**9) / one, var, scale)
+        close(float(expected_shortfall(exact, 25 * 10**9)) / one, shortfall, scale)
+
+
+@pytest.mark.parametrize("method", ["plain", "filtered"])
+def test_the_real_closes_agree_with_float64(method: str) -> None:
+    path = SHARED / "daily_closes.csv"
+    if not path.exists():
+        pytest.skip("needs daily_closes.csv of ../shared/market")
+    history = import_closes(path.read_bytes(), path.name, ["BTC", "ETH"])
+    levels = history.levels.astype(float)
+    if method == "plain":
+        moves, ratios = plain_moves(history), np.exp(np.diff(np.log(levels), axis=0))
+    else:
+        moves, ratios = filtered_moves(history, 970_000_000_000, 250), float_filtered(levels, 0.97, 250)
+    still = Immovable(volatilities=frozenset({"BTC", "ETH"}))
+    names = [x.name for x in MARKET.registry.instruments]
+    option = next(i for i, x in enumerate(names) if x.startswith("BTC-1-") and x.endswith("-P"))
+    book = Portfolio.build([(names.index("BTC-PERP"), 700), (names.index("ETH"), -2_000), (option, -900)])
+    pnl = book_pnl(MARKET, moves, book, still)
+    wide = np.ones((len(ratios), len(FACTORS)))
+    wide[:, [n for n, f in enumerate(FACTORS) if f.is_price]] = ratios
+    floating = float_pnl(MARKET, book, FACTORS, wide)
+    scale = np.abs(floating).max()
+    close(np.array([float(x) for x in pnl]) / 1e12, floating, scale)
+    for tail in (10**10, 25 * 10**9):
+        var, shortfall = float_shortfall(floating, tail / 1e12)
+        close(value_at_risk(pnl, tail) / 1e12, var, scale)
+        close(float(expected_shortfall(pnl, tail)) / 1e12, shortfall, scale)

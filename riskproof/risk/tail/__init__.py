@@ -16,7 +16,7 @@ those integers.
     roots          square roots of rational numbers, to an integer
     linear         exact rational linear algebra: whether a matrix is positive semi-definite, its Cholesky factor
     correlation    Correlation: volatilities and correlations as a document; floors, ceilings, stress, worst case over intervals
-    estimators     exponentially weighted and Ledoit-Wolf covariance, exact
+    estimators     covariance by numpy and scikit-learn (exponentially weighted, shrunk), as a correlation document
     simulation     joint moves by Monte Carlo (Philox4x64-10) and by common and idiosyncratic shocks
     parametric     delta-normal and delta-gamma (Cornish-Fisher)
 
