@@ -37,11 +37,13 @@ from riskproof.commit.identity import commit_identity
 from riskproof.errors import AttestationError, PortfolioError
 from riskproof.market.marketfile import Market
 from riskproof.proof.grid import COARSE, Grid
+from riskproof.risk.figures import RiskBasis
+from riskproof.risk.model import RiskModel
 
 if TYPE_CHECKING:
     from riskproof.risk.arrays import RiskArray
-    from riskproof.risk.model import RiskModel
-    from riskproof.risk.portfolio_risk import PortfolioRisk
+    from riskproof.risk.figures import Figures
+    from riskproof.risk.margining import AnyModel
 
 DEFAULT_TTL = 3600
 
@@ -54,8 +56,9 @@ class AttestationRequest:
         venue: who speaks; one of the signing keys must be this venue's.
         account_id: the venue's name of the account, 1 to 128 printable characters; only its salted digest is signed.
         book: the committed book, on the market's registry.
-        market, model, array: the public inputs, and the risk array computed from them.
-        risk: the book's risk under this array; needed by the policies MARGIN and ARRAY.
+        market, model: the public inputs. array: the risk array computed from them under a model of version 1, None under one of
+            version 2, which has none.
+        risk: the book's risk (`RiskBasis.figures`); needed by the policies MARGIN and ARRAY.
         policy, grid: what is disclosed, and how coarsely.
         sequence, previous_digest: the account's attestations are numbered from 1, and each names the one before (GENESIS: none).
         issued_at, ttl: seconds; valid in [issued_at, issued_at + ttl).
@@ -71,9 +74,9 @@ class AttestationRequest:
     account_id: str = field(repr=False)
     book: CommittedBook = field(repr=False)
     market: Market = field(repr=False)
-    model: RiskModel = field(repr=False)
-    array: RiskArray = field(repr=False)
-    risk: PortfolioRisk | None = field(default=None, repr=False)
+    model: AnyModel = field(repr=False)
+    array: RiskArray | None = field(repr=False)
+    risk: Figures | None = field(default=None, repr=False)
     policy: Policy = Policy.NONE
     grid: Grid = COARSE
     sequence: int = field(default=1, repr=False)
@@ -122,7 +125,8 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
         OverflowMoneyError: a figure does not fit 64 bits after rounding to the grid.
     """
     _check(request, keys)
-    market, book, array = request.market, request.book, request.array
+    market, book = request.market, request.book
+    basis = RiskBasis(market, request.model, request.array)
     commitments = book.fresh()
     live = [j for j in range(market.registry.columns) if j not in request.retired]
     account_salt, chain_salt = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(SALT_BYTES)
@@ -146,8 +150,8 @@ def build_attestation(request: AttestationRequest, *keys: SigningKey) -> BuiltAt
         max_snapshot_age_seconds=request.max_snapshot_age,
         model_name=request.model.name,
         model_digest=request.model.digest,
-        kernel=array.kernel,
-        array_digest=array.digest,
+        kernel=basis.kernel,
+        array_digest=basis.array_digest,
         positions_root=commitments.positions_root,
         tree_capacity=book.capacity,
         columns=Columns(market.registry.column_size, request.retired, tuple(commitments.columns[j] for j in live)),
@@ -185,12 +189,21 @@ def _binding(holder: HolderRequest | None, blinding: Blinding | None) -> HolderB
     return HolderBinding(holder.key, commit_identity(holder.identity, blinding), holder.tag, holder.tag_epoch)
 
 
-def disclosed_figures(policy: Policy, grid: Grid, risk: PortfolioRisk | None) -> Disclosed:
-    """What `policy` reveals of a book's risk (AttestationError without risk, OverflowMoneyError)."""
+def disclosed_figures(policy: Policy, grid: Grid, risk: Figures | None) -> Disclosed:
+    """What `policy` reveals of a book's risk.
+
+    Raises:
+        AttestationError: without risk, or a model that asks for less than nothing, or initially for less than later.
+        OverflowMoneyError: a figure does not fit 64 bits after rounding to the grid.
+    """
     if policy is Policy.NONE:
         return Disclosed(Policy.NONE)
     if risk is None:
         raise AttestationError(f"policy {policy} discloses figures, and there are none", where="risk")
+    if not 0 <= risk.maintenance_margin_micros <= risk.initial_margin_micros:
+        raise AttestationError(
+            "margins that no verifier accepts", where="risk", expected="0 <= maintenance margin <= initial margin"
+        )
     return Disclosed.of(
         policy,
         grid,
@@ -231,12 +244,20 @@ def _check(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> None:
 
 def _check_inputs(request: AttestationRequest) -> None:
     market, array = request.market, request.array
-    for what, one, other in (
-        ("book", request.book.registry.digest, market.registry.digest),
-        ("array", array.registry_digest, market.registry.digest),
-        ("array", array.snapshot_digest, market.snapshot.digest),
-        ("array", array.model_digest, request.model.digest),
-    ):
+    if (array is None) is isinstance(request.model, RiskModel):
+        raise AttestationError(
+            "a model of version 1 has a risk array, one of version 2 has none",
+            where="array",
+            expected="the model's array" if array is None else "None",
+        )
+    belongs = [("book", request.book.registry.digest, market.registry.digest)]
+    if array is not None:
+        belongs += [
+            ("array", array.registry_digest, market.registry.digest),
+            ("array", array.snapshot_digest, market.snapshot.digest),
+            ("array", array.model_digest, request.model.digest),
+        ]
+    for what, one, other in belongs:
         if one != other:
             raise AttestationError("does not belong to the market and the model", where=what, expected=other.hex())
     if request.risk is not None and len(request.risk.pnl_micros) != len(request.model.scenarios):
@@ -270,8 +291,6 @@ def _check_retired(request: AttestationRequest) -> None:
 
 
 def _check_holder(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> None:
-    from riskproof.risk.arrays import EXPIRED, PRICED
-
     holder, window = request.holder, request.exclusive
     if holder is None:
         if window is not None:
@@ -294,14 +313,15 @@ def _check_holder(request: AttestationRequest, keys: tuple[SigningKey, ...]) -> 
         )
     # A proof over this attestation counts whatever has no price as zero (docs/protocol.md, section 2.3): a debt that has expired
     # and is not settled would be in no row, and the holder chooses the moment.
+    registry, snapshot = request.market.registry, request.market.snapshot
     for index, _ in request.book.portfolio.positions:
-        if request.array.status[index] == PRICED:
+        if snapshot.quotes[index] is not None:
             continue
-        expired = request.array.status[index] == EXPIRED
+        expired = snapshot.is_expired(registry.instruments[index])
         raise PortfolioError(
             "this holding has expired and is not settled, and the attestation has a holder"
             if expired
             else "the snapshot does not price this holding, and the attestation has a holder",
-            where=request.market.registry.instruments[index].name,
+            where=registry.instruments[index].name,
             expected="the book after its settlement" if expired else "a snapshot that quotes it",
         )

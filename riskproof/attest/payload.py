@@ -5,11 +5,11 @@
      "audience": "lender", "nonce": "7f3a",                                                    both optional
      "numeraire": "USD", "quantity_exponent": 3, "registry_digest": "<32>", "registry_size": 600, "registry_root": "<32>",
      "snapshot_digest": "<32>", "snapshot_time": 1768382553, "max_snapshot_age_seconds": 3600,       the last one optional
-     "model": {"name": "crypto-pm", "digest": "<32>"}, "kernel": "black76-q60/1", "array_digest": "<32>",
+     "model": {"name": "crypto-pm", "digest": "<32>"}, "kernel": "black76-q60/1", "array_digest": "<32>",     version 1 only
      "positions_root": "<32>", "tree_capacity": 1024,
      "columns": {"size": 256, "retired": [], "commitments": ["<48>", ...]},
      "disclosure": {"policy": "margin", "grid": {"significant_digits": 2}, "initial_margin_micros": "1300000",
-                    "maintenance_margin_micros": "1000000", "worst_scenario": "p-50/v+"}}
+                    "maintenance_margin_micros": "1000000", "worst_scenario": "p-50/v+"}}      the last one not without scenarios
 
 An attestation that binds the account's holder has the schema riskproof/attestation/v2, names its audience, and besides
 
@@ -69,7 +69,7 @@ class Disclosed:
         policy: see `Policy`; with NONE everything else is None.
         grid: requirements are rounded up to it, P&L down.
         initial_margin_micros, maintenance_margin_micros: rounded up.
-        worst_scenario: id of the first scenario with the least exact P&L.
+        worst_scenario: id of the first scenario with the least exact P&L; None under a model without scenarios.
         pnl_micros: one per scenario of the model, with policy ARRAY.
     """
 
@@ -88,7 +88,7 @@ class Disclosed:
         *,
         initial_margin_micros: int,
         maintenance_margin_micros: int,
-        worst_scenario: str,
+        worst_scenario: str | None,
         pnl_micros: tuple[int, ...],
     ) -> Disclosed:
         """What `policy` reveals of these figures, rounded against the account to `grid` (OverflowMoneyError)."""
@@ -116,33 +116,35 @@ class Disclosed:
             document["grid"] = self.grid.to_document()
             document["initial_margin_micros"] = str(self.initial_margin_micros)
             document["maintenance_margin_micros"] = str(self.maintenance_margin_micros)
-            document["worst_scenario"] = self.worst_scenario
+            if self.worst_scenario is not None:
+                document["worst_scenario"] = self.worst_scenario
         if self.pnl_micros is not None:
             document["pnl_micros"] = [str(x) for x in self.pnl_micros]
         return document
 
     @classmethod
     def from_document(cls, node: Json, where: str) -> Disclosed:
-        policy = encoding.members(node, where, ("policy",), (*_MARGIN, "pnl_micros"))["policy"]
+        policy = encoding.members(node, where, ("policy",), (*_MARGIN, _WORST, "pnl_micros"))["policy"]
         if policy not in tuple(Policy):
             raise EncodingError("unknown policy", where=f"{where}.policy", expected=", ".join(Policy))
         if policy == Policy.NONE:
             encoding.members(node, where, ("policy",))
             return cls(Policy.NONE)
         array = ("pnl_micros",) if policy == Policy.ARRAY else ()
-        m = encoding.members(node, where, ("policy", *_MARGIN, *array))
+        m = encoding.members(node, where, ("policy", *_MARGIN, *array), (_WORST,))
         pnl = encoding.array(m["pnl_micros"], f"{where}.pnl_micros", max_length=MAX_SCENARIOS) if array else None
         return cls(
             Policy(policy),
             Grid.from_document(m["grid"], f"{where}.grid"),
             _amount(m["initial_margin_micros"], f"{where}.initial_margin_micros"),
             _amount(m["maintenance_margin_micros"], f"{where}.maintenance_margin_micros"),
-            encoding.string(m["worst_scenario"], f"{where}.worst_scenario", max_length=64),
+            encoding.string(m[_WORST], f"{where}.{_WORST}", max_length=64) if _WORST in m else None,
             None if pnl is None else tuple(_amount(x, f"{where}.pnl_micros[{i}]") for i, x in enumerate(pnl)),
         )
 
 
-_MARGIN: Final = ("grid", "initial_margin_micros", "maintenance_margin_micros", "worst_scenario")
+_MARGIN: Final = ("grid", "initial_margin_micros", "maintenance_margin_micros")
+_WORST: Final = "worst_scenario"
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,8 @@ class Attestation:
         registry_digest, registry_size, registry_root: registry version, number of instruments, root of their Merkle tree.
         snapshot_digest, snapshot_time: the market.
         max_snapshot_age_seconds: the venue's own tolerance for issued_at - snapshot_time, or None.
-        model_name, model_digest, kernel, array_digest: how the risk array was computed.
+        model_name, model_digest, kernel: how the risk was computed.
+        array_digest: of the risk array; None under a model of version 2, which has none.
         positions_root, tree_capacity: salted root of the Poseidon tree of the lots, and its number of leaves.
         columns: KZG commitments to the lots.
         disclosed: what the disclosure policy reveals.
@@ -238,7 +241,7 @@ class Attestation:
     model_name: str
     model_digest: bytes
     kernel: str
-    array_digest: bytes
+    array_digest: bytes | None
     positions_root: bytes
     tree_capacity: int
     columns: Columns
@@ -264,12 +267,13 @@ class Attestation:
             "snapshot_time": self.snapshot_time,
             "model": {"name": self.model_name, "digest": self.model_digest.hex()},
             "kernel": self.kernel,
-            "array_digest": self.array_digest.hex(),
             "positions_root": self.positions_root.hex(),
             "tree_capacity": self.tree_capacity,
             "columns": self.columns.to_document(),
             "disclosure": self.disclosed.to_document(),
         }
+        if self.array_digest is not None:
+            document["array_digest"] = self.array_digest.hex()
         if self.audience is not None:
             document["audience"] = self.audience
         if self.nonce is not None:
@@ -332,15 +336,14 @@ _REQUIRED = (
     "snapshot_time",
     "model",
     "kernel",
-    "array_digest",
     "positions_root",
     "tree_capacity",
     "columns",
     "disclosure",
 )
-_OPTIONAL = ("audience", "nonce", "max_snapshot_age_seconds")
+_OPTIONAL = ("audience", "nonce", "max_snapshot_age_seconds", "array_digest")
 _REQUIRED_HOLDER = ("audience", "holder")
-_OPTIONAL_HOLDER = ("nonce", "max_snapshot_age_seconds", "exclusive")
+_OPTIONAL_HOLDER = ("nonce", "max_snapshot_age_seconds", "array_digest", "exclusive")
 
 
 def _members(node: Json, where: str) -> dict[str, Json]:
@@ -396,7 +399,9 @@ def _parse(node: Json, where: str) -> Attestation:
         model_name=encoding.string(model["name"], f"{where}.model.name", max_length=64),
         model_digest=encoding.hex_bytes(model["digest"], f"{where}.model.digest", 32),
         kernel=encoding.string(m["kernel"], f"{where}.kernel", max_length=64),
-        array_digest=encoding.hex_bytes(m["array_digest"], f"{where}.array_digest", 32),
+        array_digest=encoding.hex_bytes(m["array_digest"], f"{where}.array_digest", 32)
+        if "array_digest" in m
+        else None,
         positions_root=_field_element(m["positions_root"], f"{where}.positions_root"),
         tree_capacity=capacity,
         columns=Columns.from_document(m["columns"], registry_size, f"{where}.columns"),

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import PRIVATE, PUBLIC, check_outputs, read_bytes, write_all, write_bytes
-from riskproof.cli.market import FILE, load_market
+from riskproof.cli.inputs import FILE, HISTORY, MARKET, MODEL, PORTFOLIO, any_model, load_histories, load_market
 from riskproof.cli.output import compiling, reports_errors
-from riskproof.cli.risk import MARKET, MODEL, PORTFOLIO, resolve_model
 from riskproof.errors import AttestationError
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ STALE_SECONDS = 3600
 @MARKET
 @PORTFOLIO
 @MODEL
+@HISTORY
 @click.option("--account", required=True, help="The venue's name of the account; only its salted digest is signed.")
 @click.option(
     "--key", "keys", required=True, multiple=True, type=FILE, help="Key folder (riskproof keys new); may be repeated."
@@ -73,6 +73,7 @@ def attest(
     market_file: Path,
     book_file: Path,
     model_name: str,
+    history_files: tuple[Path, ...],
     account: str,
     keys: tuple[Path, ...],
     out: Path,
@@ -96,6 +97,9 @@ def attest(
     A served venue keeps books, account secrets and the chain of attestations in its ledger (riskproof serve). This command has no
     ledger: it makes a new account secret each time, and continues a chain only if you give it the previous opening.
 
+    Models of both versions are attested, with their digest. A model whose tail block reads histories needs them (--history), and so
+    does whoever recomputes its margin.
+
     With --holder the attestation can be netted with others of the same holder in a proof. It then names the account by a tag, so
     that no account is netted with itself: one tag for each audience and epoch of 30 days, made from the --key whose id comes
     first. Sign with the same keys for as long as the epoch lasts.
@@ -114,21 +118,21 @@ def attest(
     from riskproof.attest.keys import load_signing_key
     from riskproof.attest.payload import GENESIS, Policy
     from riskproof.market.portfolio import parse_book
-    from riskproof.risk.arrays import compute_array
-    from riskproof.risk.portfolio_risk import evaluate
+    from riskproof.risk.figures import RiskBasis
 
-    check_outputs({"--out": out, "--opening": opening_file}, [market_file, book_file, previous, holder_key], keys)
+    check_outputs(
+        {"--out": out, "--opening": opening_file}, [market_file, book_file, previous, holder_key, *history_files], keys
+    )
     signing = [load_signing_key(path) for path in keys]
     market = load_market(market_file)
-    model = resolve_model(model_name)
+    model, histories = any_model(model_name), load_histories(history_files)
     portfolio = parse_book(read_bytes(book_file), market.registry, str(book_file))
     before = _previous(previous, account)
     at = int(time.time()) if issued_at is None else issued_at
     window = _window(exclusive_from, exclusive_until, holder)
     secret, bound = _secret_and_holder(signing, account, holder, holder_key, audience, at)
     with compiling():
-        array = compute_array(market, model)
-        risk = evaluate(market, model, array, portfolio, with_greeks=False)
+        basis = RiskBasis.build(market, model, histories)
         book = CommittedBook(market.registry, portfolio, secret, epoch_of(at))
         built = build_attestation(
             AttestationRequest(
@@ -137,8 +141,8 @@ def attest(
                 book=book,
                 market=market,
                 model=model,
-                array=array,
-                risk=risk,
+                array=basis.array,
+                risk=basis.figures(portfolio),
                 policy=Policy(policy),
                 grid=_grid(digits, step),
                 sequence=before.sequence + 1 if before else 1,

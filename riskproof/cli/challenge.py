@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import check_outputs, write_bytes
-from riskproof.cli.market import FILE
-from riskproof.cli.models import any_model
+from riskproof.cli.inputs import FILE, MODEL, any_model, is_model_file
 from riskproof.cli.output import money, reports_errors
-from riskproof.cli.risk import MODEL, is_model_file, resolve_model
 from riskproof.errors import ModelError, ProofError, UnitError
 from riskproof.units import INT64_MAX, MICROS_EXPONENT, format_decimal, format_time, parse_decimal
 
@@ -102,11 +100,18 @@ def challenge(
     from riskproof.proof.challenge import Challenge, Margin, StatementKind
     from riskproof.proof.leakage import check_bound, check_slack_bits
     from riskproof.proof.rows import DEFAULT_BITS
+    from riskproof.risk.model import RiskModel
 
     check_outputs({"--out": out}, [Path(model_name)] if is_model_file(model_name) else [])
     kind = StatementKind(statement)
     micros = parse_bound(bound, needed=kind in (StatementKind.LOSS, StatementKind.MARGIN))
-    model = any_model(model_name) if requirement is not None else resolve_model(model_name)
+    model = any_model(model_name)
+    if requirement is None and not isinstance(model, RiskModel):
+        raise ModelError(
+            f"{kind} is proved scenario by scenario, and {model.name} is of version 2",
+            where="--model",
+            expected="a model of version 1, such as crypto-pm, or --statement margin or excess",
+        )
     if kind is StatementKind.SOLVENCY and getattr(model, "collateral", None) is None:
         raise ModelError(
             f"{model.name} does not say what collateral is worth", where="--model", expected="a model with haircuts"

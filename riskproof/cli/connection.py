@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE
 from riskproof.errors import InputError, RemoteError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 
 from riskproof.cli.files import read_bytes, write_bytes
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE
 from riskproof.cli.output import money, reports_errors
 from riskproof.encoding import canonical_json, from_base64, to_base64
 from riskproof.errors import InputError, RemoteError, RiskproofError, ServiceError

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import read_bytes, write_bytes
-from riskproof.cli.market import FILE, load_market
-from riskproof.cli.models import any_model
+from riskproof.cli.inputs import FILE, HISTORY, MARKET, MODEL, any_model, load_histories, load_market
 from riskproof.cli.output import compiling, emit_json, json_option, reports_errors
-from riskproof.cli.risk import MARKET, MODEL
-from riskproof.cli.tail import HISTORY, load_histories
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market

@@ -9,20 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.inputs import FILE, load_market
 from riskproof.cli.output import compiling, emit_json, json_option, reports_errors, table
 from riskproof.units import format_time, parse_decimal
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
-
-FILE = click.Path(path_type=Path, readable=False)  # what cannot be read is said by `read_bytes`, in JSON with --json
-
-
-def load_market(path: Path) -> Market:
-    """Read and check a market file."""
-    from riskproof.market.marketfile import Market
-
-    return Market.from_bytes(read_bytes(path), str(path))
 
 
 def _store(market: Market, out: Path, previous: Market | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import read_bytes
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE, any_model
 from riskproof.cli.output import emit_json, json_option, reports_errors, table
 
 if TYPE_CHECKING:
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from riskproof.risk.margining import AnyModel
 
 WIDTH = 100
-
-
-def any_model(name: str) -> AnyModel:
-    """A shipped model by name, or a model file by path, of either version."""
-    from riskproof.cli.risk import is_model_file
-    from riskproof.risk.margining import load, read
-
-    return read(read_bytes(name), name) if is_model_file(name) else load(name)
 
 
 @click.group()

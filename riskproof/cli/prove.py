@@ -10,7 +10,7 @@ import click
 
 from riskproof.cli.challenge import asked_text
 from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE
 from riskproof.cli.output import compiling, reports_errors
 from riskproof.cli.verify_proof import ATTESTATIONS, CHALLENGE, CHALLENGE_MODEL, MARKETS, check_model, check_pairs
 from riskproof.errors import FalseStatementError, InputError, ProofError

@@ -9,7 +9,7 @@ import click
 
 from riskproof.cli.connection import connected
 from riskproof.cli.files import PRIVATE, check_outputs, read_bytes, write_bytes
-from riskproof.cli.market import FILE, load_market
+from riskproof.cli.inputs import FILE, load_market
 from riskproof.cli.output import amounts, emit_json, json_option, reports_errors, table
 from riskproof.cli.remote_proofs import challenge, prove, verify_proof
 from riskproof.errors import InputError

@@ -11,7 +11,7 @@ import click
 from riskproof.cli.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, asked_text, parse_bound
 from riskproof.cli.connection import connected
 from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE
 from riskproof.cli.output import emit_json, json_option, reports_errors
 from riskproof.cli.verify import EXIT
 from riskproof.cli.verify_proof import (

@@ -8,34 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import read_bytes
-from riskproof.cli.market import FILE, load_market
+from riskproof.cli.inputs import HISTORY, MARKET, MODEL, PORTFOLIO, any_model, load_histories, load_market
 from riskproof.cli.output import amounts, compiling, emit_json, json_option, money, percent, reports_errors, table
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
     from riskproof.risk.arrays import RiskArray
+    from riskproof.risk.greeks import PortfolioGreeks
+    from riskproof.risk.margining import MarginModel, MarginReport
     from riskproof.risk.model import RiskModel
     from riskproof.risk.portfolio_risk import PortfolioRisk
-
-MARKET = click.option("--market", "market_file", required=True, type=FILE, help="Market file (riskproof market).")
-PORTFOLIO = click.option(
-    "--portfolio", "book_file", required=True, type=FILE, help="Book: CSV with the header instrument,quantity."
-)
-MODEL = click.option(
-    "--model", "model_name", default="crypto-pm", show_default=True, help="Shipped model or a model file."
-)
-
-
-def resolve_model(name: str) -> RiskModel:
-    """A shipped model by name, or a model file by path."""
-    from riskproof.risk.model import RiskModel, load_model
-
-    return RiskModel.from_bytes(read_bytes(name), name) if is_model_file(name) else load_model(name)
-
-
-def is_model_file(name: str) -> bool:
-    """Whether a model is given as a file rather than by its name."""
-    return Path(name).suffix == ".json" or Path(name).exists()
 
 
 @click.command()
@@ -59,24 +41,40 @@ def price(market_file: Path, as_json: bool) -> None:
 @MARKET
 @PORTFOLIO
 @MODEL
+@HISTORY
 @json_option
 @reports_errors
-def array(market_file: Path, book_file: Path, model_name: str, as_json: bool) -> None:
-    """Risk array of a book: its P&L in every scenario, the worst one, and its margin."""
+def array(market_file: Path, book_file: Path, model_name: str, history_files: tuple[Path, ...], as_json: bool) -> None:
+    """Risk array of a book: its P&L in every scenario, the worst one, and its margin.
+
+    Under a model of version 2 these come from the margin engine; riskproof margin says what they are made of.
+    """
     from riskproof.market.portfolio import parse_book
     from riskproof.risk.arrays import compute_array
+    from riskproof.risk.greeks import portfolio_greeks
+    from riskproof.risk.margining import margin
+    from riskproof.risk.model import RiskModel
     from riskproof.risk.portfolio_risk import evaluate
 
-    market = load_market(market_file)
-    model = resolve_model(model_name)
+    market, model = load_market(market_file), any_model(model_name)
+    histories = load_histories(history_files)
     book = parse_book(read_bytes(book_file), market.registry, str(book_file))
     with compiling():
-        risk_array = compute_array(market, model)
-        risk = evaluate(market, model, risk_array, book)
-    if as_json:
-        emit_json(array_document(market, model, risk_array, risk))
+        if isinstance(model, RiskModel):
+            risk_array = compute_array(market, model)
+            risk = evaluate(market, model, risk_array, book)
+        else:
+            report = margin(model, market, book, histories=histories)
+            greeks = portfolio_greeks(market, book)
+    if isinstance(model, RiskModel):
+        if as_json:
+            emit_json(array_document(market, model, risk_array, risk))
+        else:
+            click.echo(array_text(model, risk, market.registry.numeraire))
+    elif as_json:
+        emit_json(margin_array_document(market, model, report, greeks))
     else:
-        click.echo(array_text(model, risk, market.registry.numeraire))
+        click.echo(margin_array_text(model, report))
 
 
 def array_document(market: Market, model: RiskModel, risk_array: RiskArray, risk: PortfolioRisk) -> dict[str, object]:
@@ -122,6 +120,65 @@ def array_text(model: RiskModel, risk: PortfolioRisk, numeraire: str) -> str:
         f"worst scenario      {worst.id}: {money(risk.pnl_micros[risk.worst_index])} {numeraire}\n"
         f"initial margin      {money(risk.initial_margin_micros)} {numeraire}\n"
         f"maintenance margin  {money(risk.maintenance_margin_micros)} {numeraire}"
+    )
+
+
+def margin_array_document(
+    market: Market, model: MarginModel, report: MarginReport, greeks: PortfolioGreeks
+) -> dict[str, object]:
+    """The object that `riskproof array --json` prints under a model of version 2; shocks are as the model writes them."""
+    from riskproof.risk.figures import ENGINE, MarginFigures
+    from riskproof.risk.margining import exact
+
+    figures = MarginFigures.of(report)
+    rows: list[dict[str, object]] = [
+        {
+            "id": s.id,
+            "price": exact.text(s.price),
+            "vol": s.vol,
+            "time_shift_seconds": s.time_shift_seconds,
+            "weight": exact.text(s.weight),
+            "group": s.group,
+            "pnl_micros": pnl,
+        }
+        for s, pnl in zip(model.scenarios, figures.pnl_micros, strict=True)
+    ]
+    worst = next((row for row in rows if row["id"] == figures.worst_id), None)
+    return {
+        "registry_digest": market.registry.digest.hex(),
+        "snapshot_digest": market.snapshot.digest.hex(),
+        "model_digest": model.digest.hex(),
+        "kernel": ENGINE,
+        "numeraire": report.settlement,
+        "scenarios": rows,
+        "worst": None if worst is None else {"id": worst["id"], "pnl_micros": worst["pnl_micros"]},
+        "initial_margin_micros": figures.initial_margin_micros,
+        "maintenance_margin_micros": figures.maintenance_margin_micros,
+        "greeks": greeks.to_document(),
+    }
+
+
+def margin_array_text(model: MarginModel, report: MarginReport) -> str:
+    """The scenarios of a model of version 2 as a table, the worst one marked, margin below."""
+    from riskproof.risk.figures import MarginFigures
+    from riskproof.risk.margining import exact
+
+    figures, currency = MarginFigures.of(report), report.settlement
+    rows = [
+        [s.id, exact.text(s.price), s.vol or "", _duration(s.time_shift_seconds), s.group, pnl]
+        for s, pnl in zip(model.scenarios, amounts(figures.pnl_micros), strict=True)
+    ]
+    lines = [
+        f"initial margin      {money(figures.initial_margin_micros)} {currency}",
+        f"maintenance margin  {money(figures.maintenance_margin_micros)} {currency}",
+    ]
+    if figures.worst_id is None:
+        return "\n".join([f"{model.name} has no scenarios", "", *lines])
+    worst = report.scenario_ids.index(figures.worst_id)
+    shock = "price, scan ranges" if model.scan_ranges is not None else "price"
+    text = table(["scenario", shock, "vol", "time", "group", f"P&L, {currency}"], rows, mark=worst)
+    return "\n".join(
+        [text, "", f"worst scenario      {figures.worst_id}: {rows[worst][-1].strip()} {currency}", *lines]
     )
 
 

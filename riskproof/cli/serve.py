@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE
 from riskproof.cli.output import reports_errors
 from riskproof.errors import ConfigError
 

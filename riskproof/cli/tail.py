@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import read_bytes, write_bytes
-from riskproof.cli.market import FILE, load_market
+from riskproof.cli.inputs import FILE, HISTORY, MARKET, PORTFOLIO, load_histories, load_market
 from riskproof.cli.output import amounts, compiling, emit_json, json_option, money, reports_errors, table
-from riskproof.cli.risk import MARKET, PORTFOLIO
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
     from riskproof.risk.tail.history import History
     from riskproof.risk.tail.model import TailModel
 
-HISTORY = click.option(
-    "--history",
-    "history_files",
-    multiple=True,
-    type=FILE,
-    help="History that the model names (riskproof history); may be given again.",
-)
 FILES = click.argument("files", nargs=-1, required=True, type=FILE)
 OUT = click.option("--out", required=True, type=FILE, help="History file to write.")
 UNDERLYINGS = click.option(
@@ -37,13 +29,6 @@ UNDERLYINGS = click.option(
 )
 FIRST = click.option("--first", metavar="DAY", help="First day [default: the first that is complete].")
 LAST = click.option("--last", metavar="DAY", help="Last day [default: the files' last].")
-
-
-def load_histories(files: Sequence[Path]) -> list[History]:
-    """Read and check history files."""
-    from riskproof.risk.tail.history import History
-
-    return [History.from_bytes(read_bytes(path), str(path)) for path in files]
 
 
 @click.group()

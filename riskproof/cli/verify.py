@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import kind_of, read_bytes
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE, HISTORY
 from riskproof.cli.output import emit_json, json_option, money, progress, reports_errors
 from riskproof.errors import InputError
 from riskproof.units import format_time
@@ -32,6 +32,7 @@ EXIT = {"valid": 0, "invalid": 1, "malformed": 2}
 @click.option("--venue", help="The venue that must have signed [default: any venue of the key set].")
 @click.option("--market", type=FILE, help="Market file: digests are compared, the risk array is recomputed.")
 @click.option("--model", type=FILE, help="Model file, if the model is not one that ships.")
+@HISTORY
 @click.option("--opening", type=FILE, help="Opening (for auditors): roots, columns, P&L and margin are recomputed.")
 @click.option("--now", type=int, help="Verify as of this time, seconds since the epoch [default: the clock].")
 @click.option("--max-snapshot-age", type=int, help="Largest age of the snapshot at issue, seconds.")
@@ -46,6 +47,7 @@ def verify(
     venue: str | None,
     market: Path | None,
     model: Path | None,
+    history_files: tuple[Path, ...],
     opening: Path | None,
     now: int | None,
     max_snapshot_age: int | None,
@@ -63,10 +65,11 @@ def verify(
     """
     from riskproof.verify import verify_attestation, verify_disclosure
 
-    if attestation is not None and (opening is not None or model is not None):
+    misplaced = {"--opening": opening, "--model": model, "--history": history_files or None}
+    if attestation is not None and any(misplaced.values()):
         raise InputError(
             "belongs to an attestation; FILE is a disclosure where --attestation is given",
-            where="--model" if opening is None else "--opening",
+            where=next(option for option, given in misplaced.items() if given),
             expected="riskproof verify ATTESTATION ... for it, without --attestation",
         )
     at = int(time.time()) if now is None else now
@@ -93,6 +96,7 @@ def verify(
                 nonce=nonce,
                 market=_optional(market),
                 model=_optional(model),
+                histories=[read_bytes(path) for path in history_files],
                 opening=_optional(opening),
                 max_snapshot_age=max_snapshot_age,
                 venue=venue,
@@ -180,7 +184,7 @@ def _risk_lines(statement: Attestation) -> list[str]:
         return [*lines, "  a risk that is not disclosed (policy none)"]
     _, initial, maintenance = disclosed.margin
     lines.append(
-        f"  initial margin {money(initial)}, maintenance margin {money(maintenance)} {statement.numeraire} (rounded up), "
-        f"worst scenario {disclosed.worst_scenario}"
+        f"  initial margin {money(initial)}, maintenance margin {money(maintenance)} {statement.numeraire} (rounded up)"
+        + (f", worst scenario {disclosed.worst_scenario}" if disclosed.worst_scenario is not None else "")
     )
     return lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import kind_of, read_bytes
-from riskproof.cli.market import FILE
+from riskproof.cli.inputs import FILE
 from riskproof.cli.output import emit_json, json_option, progress, reports_errors
 from riskproof.cli.verify import EXIT, check_lines
 from riskproof.errors import InputError, ProofError, RiskproofError

@@ -21,6 +21,7 @@ attestation first, the others only after the checks before them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
@@ -47,6 +48,7 @@ def verify_attestation(
     required_signatures: int = 1,
     market: bytes | None = None,
     model: bytes | None = None,
+    histories: Sequence[bytes] = (),
     opening: bytes | None = None,
 ) -> Verdict:
     """Verify an attestation. Everything but the keyword numbers and the keys may be hostile.
@@ -61,17 +63,20 @@ def verify_attestation(
         max_snapshot_age: largest issued_at - snapshot_time, seconds; None: only the attestation's own tolerance counts.
         required_signatures: how many different keys of the venue must have signed.
         market: market file; registry, snapshot and risk array are checked against it.
-        model: model file, if the model is not one that ships; only with `market`.
+        model: model file of either version, if the model is not one that ships; only with `market`.
+        histories: history files that the model's tail block names; only with `market`.
         opening: the opening; roots and columns are recomputed, and with `market` P&L and margin.
 
     Raises:
         KeySetError: the verifier's keys are wrong.
-        InputError: a keyword number is out of range, or a model without a market.
+        InputError: a keyword number is out of range, or a model or a history without a market.
     """
     trusted = keys if isinstance(keys, KeySet) else KeySet.from_bytes(keys)
     check_call(now, clock_tolerance, max_snapshot_age, required_signatures)
     if model is not None and market is None:
         raise InputError("a model is of no use without a market", where="model", expected="market")
+    if histories and market is None:
+        raise InputError("a history is of no use without a market", where="histories", expected="market")
 
     def checks(run: Run) -> None:
         parsed = check_statement(
@@ -86,20 +91,20 @@ def verify_attestation(
             max_snapshot_age=max_snapshot_age,
             required_signatures=required_signatures,
         )
-        context = None
+        basis = None
         if market is None:
             run.notes.append("no market given: registry, snapshot and risk array not recomputed")
             _note_retired(run, parsed)
         else:
             from riskproof.verify.market import check_market
 
-            context = check_market(run, parsed, market, model)
+            basis = check_market(run, parsed, market, model, histories)
         if opening is None:
             run.notes.append("no opening given: positions, P&L and margin are the venue's word")
         else:
             from riskproof.verify.opening import check_opening
 
-            check_opening(run, parsed, opening, context)
+            check_opening(run, parsed, opening, basis)
 
     return Run().verdict(checks)
 

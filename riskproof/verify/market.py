@@ -3,33 +3,26 @@
 10  registry: digest, size, instrument tree, column size, numeraire
 11  snapshot: digest and time
 12  risk model: the one given, or the shipped one of that name; the snapshot was not older at issue than it allows
-13  risk array: recomputed by the kernel, digest equal to the last integer
+13  risk array: recomputed by the kernel, digest equal to the last integer; none under a model of version 2
 14  every instrument of a retired column has expired
 15  the scenarios disclosed are the model's, the worst one is the worst, the margins cover its loss
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from riskproof import units
-from riskproof.attest.payload import Attestation
+from riskproof.attest.payload import Attestation, Disclosed, Policy
 from riskproof.attest.registry_tree import registry_tree
 from riskproof.errors import InputError, ModelError
 from riskproof.market.marketfile import Market
-from riskproof.risk.arrays import RiskArray, compute_array
-from riskproof.risk.model import RiskModel, load_model
+from riskproof.risk.figures import RiskBasis
+from riskproof.risk.margining import AnyModel, load, read
+from riskproof.risk.model import RiskModel
+from riskproof.risk.tail.history import History
 from riskproof.verify.protocol import CheckFailedError, Run
 from riskproof.verify.verdict import Check
-
-
-@dataclass(frozen=True)
-class MarketContext:
-    """What the market checks computed, for the checks of an opening."""
-
-    market: Market
-    model: RiskModel
-    array: RiskArray
 
 
 def check_registry(run: Run, statement: Attestation, data: bytes) -> Market:
@@ -61,24 +54,27 @@ def check_registry(run: Run, statement: Attestation, data: bytes) -> Market:
     return market
 
 
-def check_market(run: Run, statement: Attestation, data: bytes, model_data: bytes | None) -> MarketContext:
-    """Checks 10 to 15."""
+def check_market(
+    run: Run, statement: Attestation, data: bytes, model_data: bytes | None, histories: Sequence[bytes]
+) -> RiskBasis:
+    """Checks 10 to 15: what a book is evaluated with (checks of an opening)."""
     market = check_registry(run, statement, data)
     model = _check_model(run, statement, model_data)
     # check 13
+    given = [History.from_bytes(x, f"histories[{i}]") for i, x in enumerate(histories)]
     try:
-        array = compute_array(market, model)
+        basis = RiskBasis.build(market, model, given)
     except InputError as error:
         raise CheckFailedError(Check.ARRAY, f"the risk array cannot be computed: {error}") from None
     run.require(
         Check.ARRAY,
-        statement.kernel == array.kernel,
-        f"computed by kernel {statement.kernel!r}, this one is {array.kernel!r}",
+        statement.kernel == basis.kernel,
+        f"computed by kernel {statement.kernel!r}, this one is {basis.kernel!r}",
     )
     run.require(
         Check.ARRAY,
-        statement.array_digest == array.digest,
-        f"risk array: attested {statement.array_digest.hex()}, recomputed {array.digest.hex()}",
+        statement.array_digest == basis.array_digest,
+        f"risk array: attested {_hex(statement.array_digest)}, recomputed {_hex(basis.array_digest)}",
     )
     run.passed(Check.ARRAY)
     # check 14
@@ -92,16 +88,20 @@ def check_market(run: Run, statement: Attestation, data: bytes, model_data: byte
             )
     run.passed(Check.RETIRED_COLUMNS)
     _check_scenarios(run, statement, model)
-    return MarketContext(market, model, array)
+    return basis
 
 
-def _check_model(run: Run, statement: Attestation, data: bytes | None) -> RiskModel:
+def _hex(digest: bytes | None) -> str:
+    return "none" if digest is None else digest.hex()
+
+
+def _check_model(run: Run, statement: Attestation, data: bytes | None) -> AnyModel:
     # check 12
     if data is not None:
-        model = RiskModel.from_bytes(data)
+        model = read(data)
     else:
         try:
-            model = load_model(statement.model_name)
+            model = load(statement.model_name)
         except ModelError as error:
             raise CheckFailedError(Check.MODEL, f"{error.what}: give its file") from None
     run.require(
@@ -116,38 +116,47 @@ def _check_model(run: Run, statement: Attestation, data: bytes | None) -> RiskMo
     return model
 
 
-def _check_scenarios(run: Run, statement: Attestation, model: RiskModel) -> None:
+def _check_scenarios(run: Run, statement: Attestation, model: AnyModel) -> None:
     # check 15
-    disclosed, ids = statement.disclosed, [s.id for s in model.scenarios]
-    if disclosed.worst_scenario is not None:
+    disclosed, ids, worst = statement.disclosed, [s.id for s in model.scenarios], statement.disclosed.worst_scenario
+    if disclosed.policy is not Policy.NONE:
         run.require(
             Check.DISCLOSED_SCENARIOS,
-            disclosed.worst_scenario in ids,
-            f"no scenario {disclosed.worst_scenario!r} in {model.name}",
+            worst in ids if ids else worst is None,
+            f"no scenario {worst!r} in {model.name}"
+            if worst is not None
+            else f"no worst scenario is disclosed, and {model.name} has {len(ids)} scenarios",
         )
-    if disclosed.pnl_micros is not None and disclosed.worst_scenario is not None:
-        pnl = disclosed.pnl_micros
+    pnl = disclosed.pnl_micros
+    if pnl is not None:
         run.require(
             Check.DISCLOSED_SCENARIOS,
             len(pnl) == len(ids),
             f"{len(pnl)} P&Ls for the {len(ids)} scenarios of {model.name}",
         )
-        worst = pnl[ids.index(disclosed.worst_scenario)]
+    if pnl and worst is not None:
+        least = pnl[ids.index(worst)]
         run.require(
             Check.DISCLOSED_SCENARIOS,
-            worst == min(pnl),
-            f"{disclosed.worst_scenario} is disclosed as the worst scenario, and another one is worse",
+            least == min(pnl),
+            f"{worst} is disclosed as the worst scenario, and another one is worse",
         )
-        grid, initial, maintenance = disclosed.margin
-        # The exact P&L is below worst + step, whatever was rounded, so the exact worst loss is above this.
-        least_loss = max(0, -(worst + grid.step_at(worst)))
-        for margin, factor, name in (
-            (initial, model.initial_factor, "initial"),
-            (maintenance, model.maintenance_factor, "maintenance"),
-        ):
-            run.require(
-                Check.DISCLOSED_SCENARIOS,
-                margin * units.RATIO_ONE >= least_loss * factor,
-                f"the disclosed {name} margin does not cover the disclosed worst loss",
-            )
+        if isinstance(model, RiskModel):
+            _check_cover(run, disclosed, model, least)
     run.passed(Check.DISCLOSED_SCENARIOS)
+
+
+def _check_cover(run: Run, disclosed: Disclosed, model: RiskModel, least: int) -> None:
+    """Version 1: a margin is a factor times the worst loss, and more. Version 2 may net and cap what a scenario loses."""
+    grid, initial, maintenance = disclosed.margin
+    # The exact P&L is below least + step, whatever was rounded, so the exact worst loss is above this.
+    least_loss = max(0, -(least + grid.step_at(least)))
+    for margin, factor, name in (
+        (initial, model.initial_factor, "initial"),
+        (maintenance, model.maintenance_factor, "maintenance"),
+    ):
+        run.require(
+            Check.DISCLOSED_SCENARIOS,
+            margin * units.RATIO_ONE >= least_loss * factor,
+            f"the disclosed {name} margin does not cover the disclosed worst loss",
+        )

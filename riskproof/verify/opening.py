@@ -26,13 +26,12 @@ from riskproof.commit.merkle import positions_root, tree_root
 from riskproof.commit.points import parse_g1
 from riskproof.errors import InputError
 from riskproof.market.portfolio import Portfolio
-from riskproof.risk.portfolio_risk import evaluate
-from riskproof.verify.market import MarketContext
+from riskproof.risk.figures import RiskBasis
 from riskproof.verify.protocol import CheckFailedError, Run
 from riskproof.verify.verdict import Check
 
 
-def check_opening(run: Run, statement: Attestation, data: bytes, context: MarketContext | None) -> None:
+def check_opening(run: Run, statement: Attestation, data: bytes, basis: RiskBasis | None) -> None:
     """Checks 20 to 26 (CheckFailedError, AttestationError, CommitmentError)."""
     opening = Opening.from_bytes(data)
     _check_account(run, statement, opening)
@@ -56,10 +55,10 @@ def check_opening(run: Run, statement: Attestation, data: bytes, context: Market
     for position in opening.positions:
         check_instrument(run, Check.OPENING_INSTRUMENTS, statement, position)
     run.passed(Check.OPENING_INSTRUMENTS)
-    if context is None:
+    if basis is None:
         run.notes.append("no market given: P&L and margin not recomputed")
     else:
-        _check_risk(run, statement, opening, context)
+        _check_risk(run, statement, opening, basis)
     _check_identity(run, statement, opening)
 
 
@@ -110,11 +109,11 @@ def _check_columns(run: Run, statement: Attestation, opening: Opening, lots: npt
     run.passed(Check.OPENING_COLUMNS)
 
 
-def _check_risk(run: Run, statement: Attestation, opening: Opening, context: MarketContext) -> None:
+def _check_risk(run: Run, statement: Attestation, opening: Opening, basis: RiskBasis) -> None:
     # check 25
     book = Portfolio(tuple((p.index, p.lots) for p in opening.positions))
     try:
-        risk = evaluate(context.market, context.model, context.array, book, with_greeks=False)
+        risk = basis.figures(book)
         stated = statement.disclosed
         expected = stated if stated.grid is None else disclosed_figures(stated.policy, stated.grid, risk)
     except InputError as error:
@@ -125,11 +124,10 @@ def _check_risk(run: Run, statement: Attestation, opening: Opening, context: Mar
         ("worst scenario", stated.worst_scenario, expected.worst_scenario),
     ]
     if stated.pnl_micros is not None and expected.pnl_micros is not None:
+        ids = [s.id for s in basis.model.scenarios]
         figures += [
-            (f"P&L of {scenario.id}", attested, recomputed)
-            for scenario, attested, recomputed in zip(
-                context.model.scenarios, stated.pnl_micros, expected.pnl_micros, strict=True
-            )
+            (f"P&L of {scenario}", attested, recomputed)
+            for scenario, attested, recomputed in zip(ids, stated.pnl_micros, expected.pnl_micros, strict=True)
         ]
     for what, attested, recomputed in figures:
         run.require(Check.OPENING_RISK, attested == recomputed, f"{what}: attested {attested}, recomputed {recomputed}")

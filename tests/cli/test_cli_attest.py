@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from cli_support import Run, document
+
+from riskproof.risk.margining import MarginModel
 
 
 @pytest.fixture
@@ -167,3 +170,45 @@ def test_an_attestation_that_cannot_be_written_leaves_the_opening_before_it(venu
     assert "no/att.json: cannot be written: No such file or directory" in attest(venue, "no/att.json", "o.json", code=2)
     assert Path("o.json").read_bytes() == b"of an attestation that is in use"
     assert not [p for p in Path().iterdir() if p.name.startswith(".")]
+
+
+def test_models_of_version_2_are_attested_with_their_digest(venue: Run) -> None:
+    shown = document(venue("models", "show", "derive-srm", "--json"))
+    attest(venue, "srm.json", "srm-opening.json", "--model", "derive-srm", "--audience", "lender", "--step", "0.000001")
+    files = ("srm.json", "--keys", "keys.json", "--audience", "lender", "--market", "market.json")
+    got = document(venue("verify", *files, "--opening", "srm-opening.json", "--json"))
+    assert [c["number"] for c in got["checks"]][-6:] == [20, 21, 22, 23, 24, 25]
+    said = got["attestation"]
+    assert said["model"] == {"name": "derive-srm", "digest": MarginModel.from_document(shown).digest.hex()}
+    needed = document(
+        venue("margin", "--market", "market.json", "--portfolio", "book.csv", "--model", "derive-srm", "--json")
+    )
+    assert said["disclosure"]["initial_margin_micros"] == str(int(Decimal(needed["initial_margin"]) * 10**6))
+    text = venue("verify", *files).stdout
+    assert "under derive-srm, has" in text
+    assert "worst scenario" not in text
+
+
+def test_a_history_without_an_attestation_is_refused(venue: Run) -> None:
+    said = venue("verify", "d.json", "--attestation", "att.json", "--keys", "keys.json", "--history", "h.json", code=2)
+    assert "riskproof: --history: belongs to an attestation" in said.stderr
+    said = venue("verify", *FOR_LENDER, "--history", "market.json", code=2)
+    assert "riskproof: histories: a history is of no use without a market (expected market)" in said.stderr
+
+
+def test_an_array_under_a_model_of_version_2(venue: Run) -> None:
+    files = ("--market", "market.json", "--portfolio", "book.csv")
+    got = document(venue("array", *files, "--model", "isolated", "--json"))
+    needed = document(venue("margin", *files, "--model", "isolated", "--json"))
+    assert got["initial_margin_micros"] == int(Decimal(needed["initial_margin"]) * 10**6)
+    assert got["model_digest"] == needed["model_digest"]
+    worst = min(got["scenarios"], key=lambda s: s["pnl_micros"])
+    assert got["worst"] == {"id": worst["id"], "pnl_micros": worst["pnl_micros"]}
+    sums = [sum(Decimal(s["scenarios"][i]["pnl"]) for s in needed["sets"]) for i in range(len(got["scenarios"]))]
+    assert all(abs(Decimal(s["pnl_micros"]) - x * 10**6) < 100 for s, x in zip(got["scenarios"], sums, strict=True))
+    text = venue("array", *files, "--model", "isolated").stdout
+    assert f"> {worst['id']}" in text
+    assert "derive-srm has no scenarios" in venue("array", *files, "--model", "derive-srm").stdout
+    assert document(venue("array", *files, "--model", "derive-srm", "--json"))["worst"] is None
+    said = venue("array", *files, "--model", "derive-pm2", code=2).stderr
+    assert "riskproof: limits.underlyings: 2 underlyings (expected at most 1 under derive-pm2)" in said

@@ -107,7 +107,11 @@ def test_what_provers_refuse_is_written_and_the_verifier_is_told(run: Run) -> No
         ),
         (("--bound", "1", "--numeraire", ""), "--numeraire: not a currency"),
         (("--bound", "1", "--numeraire", "US\x07D"), "--numeraire: not a currency"),
-        (("--bound", "1", "--model", "no-such"), "model: no model 'no-such' ships (expected crypto-pm)"),
+        (("--bound", "1", "--model", "no-such"), "model: no model 'no-such' ships (expected cross, crypto-pm, deri"),
+        (
+            ("--bound", "1", "--model", "derive-pm2"),
+            "--model: loss is proved scenario by scenario, and derive-pm2 is of version 2 (expected a model of version 1,",
+        ),
         (("--bound", "1", "--model", "no-such.json"), "no-such.json: cannot be read"),
     ],
 )

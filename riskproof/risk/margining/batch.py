@@ -17,7 +17,6 @@ underlyings, positions in several underlyings, and accounts without derivatives 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,7 +28,7 @@ import numpy.typing as npt
 from riskproof.errors import OverflowMoneyError, PortfolioError, RiskproofError, SnapshotError, UnitError
 from riskproof.market.registry import Kind
 from riskproof.risk.books import Books, checked_layout
-from riskproof.risk.margining import batch_kernel
+from riskproof.risk.margining import batch_kernel, exact
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.batch_tables import Builder, Row, coverage, of_one_unit
 from riskproof.risk.margining.document import MarginModel
@@ -37,7 +36,6 @@ from riskproof.risk.margining.evaluate import evaluate_model
 from riskproof.risk.margining.market import MarginMarket
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.margining.values import UnitValues
-from riskproof.units import round_half_even
 
 _ZERO = Fraction(0)
 _INT64: Final = 1 << 63
@@ -220,7 +218,7 @@ def evaluate_batch(tables: MarginTables, accounts: Accounts) -> BatchMargins:
             (report.equity, rounding.value),
         )
         for f, (amount, how) in enumerate(amounts):
-            rounded = _rounded(amount, *how)
+            rounded = exact.rounded(amount, *how)
             if not -_INT64 <= rounded < _INT64:
                 raise OverflowMoneyError(
                     "a margin does not fit 64 bits", where=f"account {a}", expected=f"less, in units of 10^-{how[0]}"
@@ -269,10 +267,3 @@ def _report(tables: MarginTables, accounts: Accounts, a: int) -> MarginReport:
         receivables = ((place, Fraction(owed, one)),)
     account = Account(tuple((p, Fraction(q, one)) for p, q in pairs), receivables, name)
     return evaluate_model(tables.model, tables.market, account, tables.values)
-
-
-def _rounded(x: Fraction, decimals: int, direction: str) -> int:
-    scaled = Fraction(x * 10**decimals)
-    if direction == "half_even":
-        return round_half_even(scaled.numerator, scaled.denominator)
-    return math.floor(scaled) if direction == "down" else math.ceil(scaled)

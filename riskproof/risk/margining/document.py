@@ -58,6 +58,14 @@ class Rounding:
             n: {"decimals": getattr(self, n)[0], "direction": getattr(self, n)[1]} for n in ("requirement", "value")
         }
 
+    def of_requirement(self, x: Fraction) -> tuple[int, int]:
+        """(n, d): a reported requirement is n in 10^-d."""
+        return exact.rounded(x, *self.requirement), self.requirement[0]
+
+    def of_value(self, x: Fraction) -> tuple[int, int]:
+        """(n, d): a reported value is n in 10^-d."""
+        return exact.rounded(x, *self.value), self.value[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -104,6 +112,11 @@ class MarginModel:
         for i, scenario in enumerate(self.scenarios):
             groups.setdefault(scenario.group, []).append(i)
         return {name: tuple(places) for name, places in groups.items()}
+
+    @property
+    def max_snapshot_age_seconds(self) -> int:
+        """Age of the oldest snapshot that the model may be used on."""
+        return self.limits.snapshot_age_seconds
 
     def across(self, pnl: Fraction) -> Fraction:
         """What a netting set's P&L counts where it meets those of other sets."""

@@ -20,7 +20,7 @@ from typing import Final
 
 from riskproof.encoding import Json
 from riskproof.errors import ModelError
-from riskproof.units import round_half_even
+from riskproof.units import ceil_div, floor_div, round_half_even
 
 FINE: Final = 18  # decimals of shocked prices, volatilities, discount factors and scales
 FINE_ONE: Final = 10**FINE
@@ -73,6 +73,14 @@ def text(value: Fraction) -> str:
 def nearest(value: Fraction, decimals: int) -> int:
     """value in units of 10^-decimals, to the nearest, ties to even."""
     return round_half_even(value.numerator * 10**decimals, value.denominator)
+
+
+def rounded(value: Fraction, decimals: int, direction: str) -> int:
+    """value in units of 10^-decimals; direction is "up", "down" or "half_even"."""
+    scaled = value.numerator * 10**decimals
+    if direction == "half_even":
+        return round_half_even(scaled, value.denominator)
+    return floor_div(scaled, value.denominator) if direction == "down" else ceil_div(scaled, value.denominator)
 
 
 def fine(value: Fraction) -> int:

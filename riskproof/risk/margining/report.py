@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from riskproof.encoding import Json
 from riskproof.risk.margining.document import Rounding
-from riskproof.units import format_decimal, round_half_even
+from riskproof.units import format_decimal
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -110,6 +110,12 @@ class MarginReport:
         return self.equity - self.maintenance
 
     @property
+    def pnl(self) -> tuple[Fraction, ...]:
+        """P&L in each scenario of the model, summed over the sets."""
+        parts = [s.pnl for s in self.sets]
+        return tuple(sum((p[i] for p in parts), Fraction(0)) for i in range(len(self.scenario_ids)))
+
+    @property
     def charges(self) -> dict[str, tuple[Fraction, Fraction]]:
         """(initial, maintenance) amount of each charge, summed over the sets."""
         totals: dict[str, tuple[Fraction, Fraction]] = {name: (i, m) for name, i, m in self.account_charges}
@@ -132,10 +138,10 @@ class MarginReport:
         """Decimal strings, rounded as the model says: requirements as requirements, everything else as values."""
 
         def value(x: Fraction) -> str:
-            return _rounded(x, *self.rounding.value)
+            return format_decimal(*self.rounding.of_value(x))
 
         def requirement(x: Fraction) -> str:
-            return _rounded(x, *self.rounding.requirement)
+            return format_decimal(*self.rounding.of_requirement(x))
 
         document: dict[str, Json] = {
             "model": self.model,
@@ -182,10 +188,3 @@ class MarginReport:
                 for t in self.tails
             ]
         return document
-
-
-def _rounded(x: Fraction, decimals: int, direction: str) -> str:
-    scaled = x.numerator * 10**decimals
-    if direction == "half_even":
-        return format_decimal(round_half_even(scaled, x.denominator), decimals)
-    return format_decimal(scaled // x.denominator if direction == "down" else -(-scaled // x.denominator), decimals)

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from riskproof.risk.margining import exact
 from riskproof.risk.margining.report import MarginReport
 from riskproof.units import format_decimal, round_half_even
 
 
 def requirement(report: MarginReport, amount: Fraction) -> str:
     """A requirement as the report's model rounds requirements, a decimal."""
-    return _rounded(amount, *report.rounding.requirement)
+    return format_decimal(*report.rounding.of_requirement(amount))
 
 
 def value(report: MarginReport, amount: Fraction) -> str:
     """Anything else as the report's model rounds values, a decimal."""
-    return _rounded(amount, *report.rounding.value)
+    return format_decimal(*report.rounding.of_value(amount))
 
 
 def shown_requirement(report: MarginReport, amount: Fraction) -> str:
     """A requirement to two places and with thousands separators, for people; rounded in the model's direction."""
-    return grouped(_rounded(amount, min(2, report.rounding.requirement[0]), report.rounding.requirement[1]))
+    return _shown(amount, *report.rounding.requirement)
 
 
 def shown_value(report: MarginReport, amount: Fraction) -> str:
     """Anything else to two places and with thousands separators, for people; rounded in the model's direction."""
-    return grouped(_rounded(amount, min(2, report.rounding.value[0]), report.rounding.value[1]))
+    return _shown(amount, *report.rounding.value)
 
 
 def grouped(decimal: str, decimals: int = 2) -> str:
@@ -43,8 +44,6 @@ def percentage(part: Fraction, whole: Fraction) -> str:
     return f"{format_decimal(round_half_even(tenths.numerator, tenths.denominator), 1)}%"
 
 
-def _rounded(x: Fraction, decimals: int, direction: str) -> str:
-    scaled = x.numerator * 10**decimals
-    if direction == "half_even":
-        return format_decimal(round_half_even(scaled, x.denominator), decimals)
-    return format_decimal(scaled // x.denominator if direction == "down" else -(-scaled // x.denominator), decimals)
+def _shown(amount: Fraction, decimals: int, direction: str) -> str:
+    places = min(2, decimals)
+    return grouped(format_decimal(exact.rounded(amount, places, direction), places))
