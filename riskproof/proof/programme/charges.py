@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from riskproof.errors import ProofError
+from riskproof.errors import ProofError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.programme.convex import Affine, Unknown, magnitude, maximum, total, weighted
 from riskproof.risk.margining.book import Exposure, Holding
@@ -35,9 +35,13 @@ _NET_DECIMALS = 24
 
 @dataclass(frozen=True)
 class Charges:
-    """Charges of one netting set of one attestation, for initial or maintenance margin."""
+    """Charges of one netting set of one attestation, for initial or maintenance margin.
+
+    `together` are the set's parts in all attestations, this one among them.
+    """
 
     listed: Listed
+    together: Sequence[Listed]
     margin: str
     note: Callable[[str], None]
 
@@ -145,13 +149,33 @@ class Charges:
         rate = rate_of(charge.rates, self.margin)
 
         def share(e: Exposure) -> Fraction:
-            least = self.listed.book.confidence(e, charge.feeds, charge.missing)
+            least = self._least_confidence(e, charge)
             if least >= charge.threshold:
                 return Fraction(0)
             self.note(f"charge {name}: the least confidence among all that is listed counts, held or not")
             return rate * (1 - least)
 
         return self._exposures(name, charge.exposure, share) if rate else _ZERO
+
+    def _least_confidence(self, e: Exposure, charge: Confidence) -> Fraction:
+        """The least confidence that the exposure may have: over what may be held, at any of the venues."""
+        markets, found = self._markets(e, charge), []
+        for market in markets:
+            try:
+                found.append(replace(self.listed.book, underlying=market).confidence(e, charge.feeds, charge.missing))
+            except SnapshotError:  # an account that the engine refuses; a proof needs one that it does not
+                if not found and market == markets[-1]:
+                    raise
+        if "perpetual" in charge.feeds:
+            found += [other.book.confidence(e, ("perpetual",), charge.missing) for other in self.together]
+        return min(found)
+
+    def _markets(self, e: Exposure, charge: Confidence) -> tuple[str | None, ...]:
+        """What the underlying of an account with this exposure may be."""
+        markets = self.listed.markets
+        if len(markets) == 1 or charge.exposure in ("spot", "collateral"):
+            return markets
+        return (e.underlying, None) if len(markets) > 2 else (e.underlying,)
 
     def _basis(self, name: str, charge: Basis) -> Affine:
         x = self.listed
@@ -185,21 +209,24 @@ class Charges:
         return total(parts)
 
     def _delta(self, name: str, charge: Delta) -> Affine:
-        x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
+        rate = rate_of(charge.rates, self.margin)
+        return total(size.times(rate) for size in (self.delta_sizes(name, charge) if rate else {}).values())
+
+    def delta_sizes(self, name: str, charge: Delta) -> dict[str, Affine]:
+        """What a delta charge measures, in money, by underlying."""
+        x, sizes = self.listed, {}
         by_underlying: dict[str, list[Holding]] = {}
         for h in chain(x.book.delta_one, *x.book.options.values()):
             by_underlying.setdefault(h.listing.underlying, []).append(h)
-        for underlying, holdings in by_underlying.items() if rate else ():
+        for underlying, holdings in by_underlying.items():
             what = f"{name} of {underlying} of {x.label}"
             size = self._deltas(what, holdings) if charge.measure == "net" else self._gross(what, holdings)
             size = size.times(x.part.market.index(underlying).price)
             if charge.measure == "hedged":
                 self.note(f"charge {name}: the smaller side is not convex: half of the gross delta counts")
                 size = size.times(Fraction(1, 2))
-            if charge.beyond:
-                size = maximum(f"{what}, beyond", [_ZERO, size + Affine(-charge.beyond)])
-            parts.append(size.times(rate))
-        return total(parts)
+            sizes[underlying] = size
+        return sizes
 
     def _roll(self, name: str, charge: Roll) -> Affine:
         x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
@@ -236,7 +263,7 @@ class Charges:
 
     def _vega_term(self, name: str, charge: VegaTerm) -> Affine:
         x, rate = self.listed, rate_of(charge.rates, self.margin)
-        if not rate or len(x.book.options) < 2:
+        if not rate or sum(len(other.book.options) for other in self.together) < 2:
             return _ZERO
         self.note(f"charge {name}: the smaller of gains and losses is not convex: half of their sum counts")
         return total(
@@ -270,6 +297,20 @@ class Charges:
                 f"charge {name}: the better of isolated margin and largest loss is not convex: isolated margin counts"
             )
         return total(parts)
+
+
+def amount_of(made: Sequence[Charges], name: str, charge: Charge) -> Affine:
+    """A charge of a netting set, of all attestations together."""
+    if not isinstance(charge, Delta) or not charge.beyond:
+        return total(c.amount(name, charge) for c in made)
+    rate, parts = rate_of(charge.rates, made[0].margin), dict[str, list[Affine]]()
+    for c in made if rate else ():
+        for underlying, size in c.delta_sizes(name, charge).items():
+            parts.setdefault(underlying, []).append(size)
+    return total(
+        maximum(f"{name} of {underlying}, beyond", [_ZERO, total(sizes) + Affine(-charge.beyond)]).times(rate)
+        for underlying, sizes in parts.items()
+    )
 
 
 def _fitting(rate: Fraction) -> Fraction:

@@ -7,6 +7,7 @@ other affine expressions:
     Discounted   -(long V^+ - short V^-)     what a discounted value costs, long <= short: a gain counts less than a loss
     Shortfall    min_t t + 1/K sum_s w_s max(0, a_s - t)      expected shortfall: the mean of the worst losses of weight K
     Rounded      a, rounded by an operation of the model
+    IfHeld       a, which counts only if some of what it is about is held: whether that is so is not known
     Unknown      what has no bound from above that would be of use, at least a
 
 It is convex, and so provable by a certificate, if every weight on a node is not negative. `convex` replaces what is not by a bound
@@ -15,7 +16,7 @@ from above where there is one (a model's `min` is at most its first argument), a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -133,11 +134,20 @@ class Shortfall(Node):
 
 @dataclass(frozen=True, eq=False)
 class Rounded(Node):
-    """`argument` rounded; at most `above` over it and `below` under it."""
+    """`argument` rounded by `operation`; at most `above` over it and `below` under it."""
 
     argument: Affine
     above: Fraction
     below: Fraction
+    operation: Callable[[Fraction], Fraction]
+
+
+@dataclass(frozen=True, eq=False)
+class IfHeld(Node):
+    """`argument`, or zero where nothing of it is held; it is then `rest`, not zero."""
+
+    argument: Affine
+    rest: Fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +173,25 @@ def magnitude(name: str, a: Affine, *, fine: bool = False) -> Affine:
     return Affine(abs(a.constant)) if a.is_constant else weighted(Maximum(name, (a, -a), size=True, fine=fine))
 
 
+def at_rest(a: Affine) -> Fraction:
+    """The value of an expression of one netting set if nothing is held."""
+    return a.constant + sum((w * _node_at_rest(n) for n, w in a.nodes), _ZERO)
+
+
+def _node_at_rest(node: Node) -> Fraction:
+    if isinstance(node, Maximum):
+        return max(map(at_rest, node.arguments))
+    if isinstance(node, Rounded):
+        return node.operation(at_rest(node.argument))
+    if isinstance(node, Shortfall):
+        if any(map(at_rest, node.losses)):
+            raise AssertionError("nothing loses nothing")
+        return _ZERO
+    if isinstance(node, (Discounted, Unknown)):
+        return _ZERO
+    raise AssertionError("no node of a netting set")
+
+
 def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
     """A convex requirement that is at least the given one, and what had to be bounded, in words; () if nothing: they are equal.
 
@@ -182,6 +211,10 @@ def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
             if isinstance(node, Rounded):
                 note(f"{node.name} is rounded: it counts at its largest")
                 error = node.above if weight > 0 else node.below
+                parts.append(above(node.argument.times(weight) + Affine(error * abs(weight))))
+            elif isinstance(node, IfHeld):
+                error = max(_ZERO, -node.rest if weight > 0 else node.rest)
+                note(f"{node.name} is not zero without positions: it counts at its largest, held or not")
                 parts.append(above(node.argument.times(weight) + Affine(error * abs(weight))))
             elif isinstance(node, Unknown):
                 if weight > 0:

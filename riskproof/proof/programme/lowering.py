@@ -237,7 +237,7 @@ class Lowering:
         """The row parts - a (+ bound) >= 0."""
         self._prepare(a)
         decimals = self._exact(parts, a, self.limit)
-        if decimals is None and a.positions and (a.nodes or a.constant or parts):
+        if decimals is None and a.positions:
             linear = Affine(positions=a.positions)
             if self._exact({}, linear, self.limit) is None:
                 raise _too_fine(name)

@@ -1,8 +1,9 @@
 """The requirement of a model of version 2 as a convex function of the lots: `riskproof.risk.margining`, with unknown positions.
 
 Netting sets of several attestations are added up scenario by scenario; expiries, strikes and exposures of different attestations
-stay apart, which can only ask for more than if they were one. What depends on which instruments are held, not on how much (the
-confidence of feeds), is taken over all that are listed.
+stay apart, which can only ask for more than if they were one; what is per netting set (a threshold of `delta`, say) is not had once
+for each. What depends on which instruments are held, not on how much, counts at its worst over all that are listed: the confidence
+of feeds, the terms of collateral, a netting set's constants.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from fractions import Fraction
 from functools import partial
 from typing import Final
 
-from riskproof.errors import PortfolioError, ProofError
+from riskproof.errors import ProofError
 from riskproof.market.registry import Kind
-from riskproof.proof.programme.charges import Charges
+from riskproof.proof.programme.charges import Charges, amount_of
 from riskproof.proof.programme.convex import (
     Affine,
     Discounted,
+    IfHeld,
     Maximum,
     Rounded,
     Shortfall,
     Unknown,
+    at_rest,
     magnitude,
     maximum,
     total,
@@ -32,6 +35,7 @@ from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.book import Holding, NettingSet
 from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
+from riskproof.risk.margining.collateral import Asset, Collateral
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
 from riskproof.risk.margining.market import MarginMarket
@@ -65,12 +69,14 @@ class Listed:
     """One netting set of one attestation: everything that could be held.
 
     Attributes:
-        book: as the engine arranges it, with one lot of everything.
+        book: as the engine arranges it, with one unit of everything; collateral on the terms that ask most.
+        markets: what the book's underlying may be, which depends on what is held.
         label: for names.
     """
 
     part: MarketPart
     book: NettingSet
+    markets: tuple[str | None, ...]
     values: UnitValues
     label: str
 
@@ -130,6 +136,7 @@ class _Compiler:
     model: MarginModel
     parts: Sequence[MarketPart]
     underlying: str | None
+    listed: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     held: dict[int, str] = field(default_factory=dict)
     tails: dict[tuple[str, int], list[list[Affine]]] = field(default_factory=dict)
@@ -159,7 +166,8 @@ class _Compiler:
         roots: dict[str, Affine] = {}
         for margin in (INITIAL, MAINTENANCE):
             terms = self._terms(charges[margin])
-            roots[margin], roots["equity"] = terms[margin], terms["equity"]
+            roots[margin] = terms[margin]
+            roots.setdefault("equity", terms["equity"])  # the engine's: with the charges of initial margin
         return Requirement(roots[INITIAL], roots[MAINTENANCE], roots["equity"], self.held, tuple(self.notes))
 
     def note(self, text: str) -> None:
@@ -167,27 +175,36 @@ class _Compiler:
             self.notes.append(text)
 
     def _check_underlyings(self) -> None:
-        listed = {
-            x.underlying
-            for p in self.parts
-            for i, x in enumerate(p.market.listings)
-            if i in p.places and x.kind is not Kind.SPOT
-        }
-        if listed:
-            self.underlying = next(iter(listed)) if len(listed) == 1 else None
+        self.listed = tuple(
+            sorted(
+                {
+                    x.underlying
+                    for p in self.parts
+                    for i, x in enumerate(p.market.listings)
+                    if i in p.places and x.kind is not Kind.SPOT
+                }
+            )
+        )
         most = self.model.limits.underlyings
-        if len(listed) > most:
+        if len(self.listed) > most:
             raise ProofError(
-                f"the markets list {len(listed)} underlyings, {self.model.name} takes accounts of {most}: a proof does not show "
-                "which are held",
+                f"the markets list {len(self.listed)} underlyings, {self.model.name} takes accounts of {most}: a proof does not "
+                "show which are held",
                 where="model.limits.underlyings",
                 expected=f"registries with derivatives of at most {most}",
             )
+
+    def _markets_of(self, key: str) -> tuple[str | None, ...]:
+        """What the underlying of a netting set may be: that of all derivatives that are held, None without any or with several."""
+        if self.model.sets == UNDERLYING:
+            return (key,)
+        return (self.underlying,) if self.underlying is not None else (*self.listed, None)
 
     def _arrange(self, j: int, part: MarketPart) -> Affine:
         """Sort a part's instruments into netting sets; its cash."""
         market, cash = part.market, _ZERO
         groups: dict[str, list[Holding]] = {}
+        assets: dict[str, dict[str, Asset]] = {}
         for i, place in part.places.items():
             listing = market.listings[i]
             h = Holding(i, listing, _ONE)
@@ -197,36 +214,47 @@ class _Compiler:
             key = listing.underlying if self.model.sets == UNDERLYING else ACCOUNT
             if listing.kind is Kind.SPOT:
                 self.held[place] = f"{listing.name} of attestation {j} is not owed"
-                if not self._taken(listing.underlying, key):
+                asset = self._asset(listing.underlying, key)
+                if asset is None:
                     self.note(f"{listing.underlying} is no collateral of the model: it counts as nothing")
                     continue
+                assets.setdefault(key, {})[listing.underlying] = asset
             groups.setdefault(key, []).append(h)
         for key, held in groups.items():
             options: dict[tuple[str, int], list[Holding]] = {}
             for h in held:
                 if h.listing.kind is Kind.OPTION and h.listing.expiry is not None:
                     options.setdefault((h.listing.underlying, h.listing.expiry), []).append(h)
+            taken = self.model.collateral
             book = NettingSet(
                 key,
-                key if self.model.sets == UNDERLYING else self.underlying,
+                key if self.model.sets == UNDERLYING else None,
                 market,
-                self.model.collateral,
+                None if taken is None else Collateral(taken.converted, tuple(sorted(assets.get(key, {}).items()))),
                 {k: tuple(options[k]) for k in sorted(options)},
                 tuple(h for h in held if h.listing.kind in (Kind.PERPETUAL, Kind.FUTURE)),
                 tuple(h for h in held if h.listing.kind is Kind.SPOT),
                 Fraction(0),
             )
-            self.sets.setdefault(key, []).append(Listed(part, book, UnitValues(self.model, market), f"attestation {j}"))
+            values = UnitValues(self.model, market)
+            self.sets.setdefault(key, []).append(Listed(part, book, self._markets_of(key), values, f"attestation {j}"))
         return cash
 
-    def _taken(self, asset: str, key: str) -> bool:
-        if self.model.collateral is None:
-            return False
-        try:
-            self.model.collateral.asset(asset, key if self.model.sets == UNDERLYING else self.underlying)
-        except PortfolioError:
-            return False
-        return True
+    def _asset(self, name: str, key: str) -> Asset | None:
+        """Terms of an asset: those that ask most, of the accounts that may hold it; None if no account takes it."""
+        collateral = self.model.collateral
+        if collateral is None:
+            return None
+        found = [x for m in self._markets_of(key) if (x := collateral.find(name, m)) is not None]
+        if not found:
+            return None
+        if len({x.moves for x in found}) > 1:
+            raise ProofError(
+                f"{name} takes part in price moves in some accounts only: a proof does not show which are held",
+                where="model.collateral",
+                expected="one rule for all markets that are listed",
+            )
+        return Asset(max(x.initial for x in found), max(x.maintenance for x in found), found[0].moves)
 
     # ---- losses and values -------------------------------------------------------------------------------------------
 
@@ -353,9 +381,9 @@ class _Compiler:
     # ---- charges -----------------------------------------------------------------------------------------------------
 
     def _charges(self, listed: list[Listed], margin: str) -> dict[str, Affine]:
-        made = [Charges(x, margin, self.note) for x in listed]
+        made = [Charges(x, listed, margin, self.note) for x in listed]
         return {
-            f"charge.{name}": total(c.amount(name, charge) for c in made)
+            f"charge.{name}": amount_of(made, name, charge)
             for name, charge in self.model.charges
             if not of_account(charge)
         }
@@ -372,6 +400,10 @@ class _Compiler:
                 known[term] = self._expression(x, known.__getitem__, f"{term} of {name}")
             sets[name] = known
         own: dict[str, Affine] = {}
+        of_sets = {
+            term: total(self._if_held(known[term], f"{term} of {name}") for name, known in sets.items())
+            for term, _ in self.model.aggregate.set_terms
+        }
         offsets = {
             f"charge.{name}": weighted(Unknown(f"charge {name}", _ZERO))
             for name, charge in self.model.charges
@@ -390,11 +422,17 @@ class _Compiler:
             if name == "value.total":
                 kinds = ("value.options", "value.spot")
                 return total([self.cash, *(known[kind] for known in sets.values() for kind in kinds)])
-            return total(known[name] for known in sets.values())
+            return of_sets[name] if name in of_sets else total(known[name] for known in sets.values())
 
         for term, x in self.model.aggregate.account_terms:
             own[term] = self._expression(x, lookup, term)
         return own
+
+    @staticmethod
+    def _if_held(term: Affine, name: str) -> Affine:
+        """A netting set's term in the account: it has one only if it holds something of the set."""
+        rest = at_rest(term)
+        return weighted(IfHeld(name, term, rest)) if rest else term
 
     def _expression(self, x: Expression, lookup: Callable[[str], Affine], name: str) -> Affine:
         if x.op == "number":
@@ -422,7 +460,13 @@ class _Compiler:
         if x.op == "round":
             step = Fraction(1, 10**x.decimals)
             above, below = {"up": (step, 0 * step), "down": (0 * step, step), "half_even": (step / 2, step / 2)}[x.mode]
-            return weighted(Rounded(name, arguments[0], above, below))
+
+            def operation(value: Fraction) -> Fraction:
+                return Expression(
+                    "round", arguments=(Expression("number", number=value),), decimals=x.decimals, mode=x.mode
+                ).evaluate(lambda _: Fraction(0))
+
+            return weighted(Rounded(name, arguments[0], above, below, operation))
         if x.op == "max":
             return maximum(name, arguments, credit=True)
         return -maximum(name, [-a for a in arguments], credit=True)

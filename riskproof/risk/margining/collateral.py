@@ -53,10 +53,14 @@ class Collateral:
     other: Asset | None = None
     markets: tuple[tuple[str, tuple[tuple[str, Asset], ...]], ...] = ()
 
-    def asset(self, name: str, market: str | None) -> Asset:
-        """Terms of an asset in the netting set of an underlying; PortfolioError if the model does not take it."""
+    def find(self, name: str, market: str | None) -> Asset | None:
+        """Terms of an asset in the netting set of an underlying; None if the model does not take it."""
         own = dict(dict(self.markets).get(market, ())) if market is not None else {}
-        found = own.get(name) or dict(self.assets).get(name, self.other)
+        return own.get(name) or dict(self.assets).get(name, self.other)
+
+    def asset(self, name: str, market: str | None) -> Asset:
+        """As `find`; PortfolioError if the model does not take the asset."""
+        found = self.find(name, market)
         if found is None:
             raise PortfolioError(
                 f"{name} is no collateral of this model", where="collateral.assets", expected=self._names()

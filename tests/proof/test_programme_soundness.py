@@ -1,0 +1,231 @@
+"""What rows could overlook: whatever a book holds, the least bound is at least what the margin engine asks for.
+
+Each test is a way in which the compiled requirement was, or could be, smaller than the engine's: a forged proof. Where several
+accounts are proved together, the engine's number is that of one account at one venue that lists everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from riskproof.errors import ProofError
+from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.proof.programme import least_bound, version2
+from riskproof.proof.programme.convex import convex
+from riskproof.proof.programme.lowering import Lowering
+from riskproof.risk.margining import Account, Index, MarginMarket, MarginModel, evaluate_model
+from riskproof.risk.margining.markets import from_market
+from tests.proof.test_programme import chain, small_model
+
+Book = dict[str, int]
+LOT = Fraction(1, 1000)
+
+
+def part_of(market: MarginMarket, names: Sequence[str]) -> MarginMarket:
+    """A venue that lists some of a market."""
+    return replace(market, listings=tuple(x for x in market.listings if x.name in names))
+
+
+def proved(
+    model: MarginModel, venues: Sequence[tuple[MarginMarket, Book]], kind: StatementKind, margin: Margin
+) -> tuple[int, tuple[str, ...]]:
+    """The least bound in micros of accounts at venues, and where it is an upper bound."""
+    parts, lots, at = [], list[int](), 0
+    for market, book in venues:
+        parts.append(version2.MarketPart(market, LOT, {i: at + i for i in range(len(market.listings))}))
+        lots += [book.get(x.name, 0) for x in market.listings]
+        at = len(lots)
+    made = version2.requirement(model, parts)
+    wanted = made.initial if margin is Margin.INITIAL else made.maintenance
+    function, bounds = convex(wanted - made.equity if kind is StatementKind.EXCESS else wanted)
+    lowering = Lowering(9, frozenset(made.held))
+    lowering.at_most(function, "margin")
+    return least_bound(lowering, np.array(lots, dtype=np.int64)), (*made.notes, *bounds)
+
+
+def asked(model: MarginModel, market: MarginMarket, books: Sequence[Book], kind: StatementKind, margin: Margin) -> int:
+    """The engine's number in micros, rounded up."""
+    held: dict[str, Fraction] = {}
+    for book in books:
+        for name, lots in book.items():
+            held[name] = held.get(name, Fraction(0)) + lots * LOT
+    report = evaluate_model(model, market, Account.build(market, held))
+    amount = report.initial if margin is Margin.INITIAL else report.maintenance
+    amount -= report.equity if kind is StatementKind.EXCESS else 0
+    return -((-amount * 10**6) // 1)
+
+
+def model_of(account: dict[str, Any], **members: Any) -> MarginModel:
+    aggregate = {"account": {"equity": "value.total", "initial": "maintenance"} | account}
+    if "set" in members:
+        aggregate["set"] = members.pop("set")
+    return small_model(aggregate=aggregate, **members)
+
+
+def rates(initial: str, maintenance: str) -> dict[str, str]:
+    return {"initial": initial, "maintenance": maintenance}
+
+
+@pytest.fixture(scope="module")
+def market() -> MarginMarket:
+    return from_market(chain())
+
+
+@pytest.fixture(scope="module")
+def both() -> MarginMarket:
+    return from_market(chain(("BTC", "ETH")))
+
+
+def test_equity_has_the_charges_of_initial_margin(market: MarginMarket) -> None:
+    account = {
+        "equity": {"sum": ["value.total", {"mul": ["-1", "charge.haircut"]}]},
+        "maintenance": "loss.all",
+    }
+    collateral = {"conversion": "none", "assets": {"BTC": rates("0.3", "0.1")}}
+    model = model_of(account, charges=[{"id": "haircut", "kind": "haircut"}], collateral=collateral)
+    book = {"BTC": 2_000, "BTC-PERP": -1_500, "USD": 10_000_000}
+    for margin in Margin:
+        want = asked(model, market, [book], StatementKind.EXCESS, margin)
+        assert proved(model, [(market, book)], StatementKind.EXCESS, margin)[0] == want
+
+
+CONSTANT = {"sum": ["loss.all", "-1000"]}
+
+
+@pytest.mark.parametrize("book", [{}, {"USD": 5_000}, {"BTC-PERP": -1_500}, {"BTC-PERP": -1_500, "ETH-PERP": 700}])
+@pytest.mark.parametrize("term", [CONSTANT, {"max": ["-1000", CONSTANT]}, {"max": ["1000", "loss.all"]}])
+def test_a_constant_of_a_netting_set_that_is_not_held_is_no_credit(both: MarginMarket, term: Any, book: Book) -> None:
+    model = model_of({"maintenance": "own"}, set={"own": term}, netting={"sets": "underlying"})
+    for kind in StatementKind.MARGIN, StatementKind.EXCESS:
+        got, bounds = proved(model, [(both, book)], kind, Margin.MAINTENANCE)
+        want = asked(model, both, [book], kind, Margin.MAINTENANCE)
+        assert got >= want
+        assert got == want or any("own of " in b and "held or not" in b for b in bounds)
+
+
+def test_a_constant_of_a_netting_set_is_no_equity_where_it_is_not_held(both: MarginMarket) -> None:
+    model = model_of(
+        {"equity": {"sum": ["value.total", "gift"]}, "maintenance": "loss.all"},
+        set={"gift": "1000"},
+        netting={"sets": "underlying"},
+    )
+    book = {"BTC-PERP": 300}
+    got, _ = proved(model, [(both, book)], StatementKind.EXCESS, Margin.MAINTENANCE)
+    assert got >= asked(model, both, [book], StatementKind.EXCESS, Margin.MAINTENANCE)
+
+
+def test_haircuts_are_those_of_the_market_that_asks_most(both: MarginMarket) -> None:
+    """Whose derivatives are held is secret, and decides which of the model's terms an asset has."""
+    collateral = {
+        "conversion": "none",
+        "assets": {"BTC": rates("0.02", "0.01")},
+        "markets": {"ETH": {"BTC": rates("0.3", "0.25")}},
+    }
+    charges = [{"id": "haircut", "kind": "haircut"}]
+    model = model_of({"maintenance": {"sum": ["loss.all", "charge.haircut"]}}, charges=charges, collateral=collateral)
+    for perpetual in ("BTC-PERP", "ETH-PERP"):
+        book = {"BTC": 1_000, perpetual: -10}
+        for margin in Margin:
+            got, _ = proved(model, [(both, book)], StatementKind.MARGIN, margin)
+            assert got >= asked(model, both, [book], StatementKind.MARGIN, margin)
+    # One market, and an account that holds collateral only: the engine then takes the terms of no market.
+    eth = part_of(both, [x.name for x in both.listings if x.underlying != "BTC" or x.name == "BTC"])
+    tighter = replace(model, collateral=replace(model.collateral, markets=()))
+    assert proved(model, [(eth, {"BTC": 1_000})], StatementKind.MARGIN, Margin.INITIAL)[0] >= asked(
+        tighter, eth, [{"BTC": 1_000}], StatementKind.MARGIN, Margin.INITIAL
+    )
+
+
+def test_collateral_that_moves_in_some_markets_only_is_refused(both: MarginMarket) -> None:
+    collateral = {
+        "conversion": "none",
+        "assets": {"BTC": rates("0", "0")},
+        "markets": {"BTC": {"BTC": {**rates("0", "0"), "moves": True}}},
+    }
+    model = model_of({"maintenance": "loss.all"}, collateral=collateral)
+    with pytest.raises(ProofError, match="BTC takes part in price moves in some accounts only") as refused:
+        proved(model, [(both, {})], StatementKind.MARGIN, Margin.MAINTENANCE)
+    assert refused.value.where == "model.collateral"
+
+
+@pytest.mark.parametrize("missing", ["0", "0.4", "1"])
+@pytest.mark.parametrize("exposure", ["perpetual", "collateral"])
+def test_the_confidence_of_the_account_s_market_is_the_least_of_all(
+    both: MarginMarket, exposure: str, missing: str
+) -> None:
+    charge = {
+        "id": "unsure",
+        "kind": "confidence",
+        "exposure": exposure,
+        "feeds": ["market"],
+        "threshold": "0.9",
+        "rates": rates("1", "1"),
+        "missing": missing,
+    }
+    model = model_of({"maintenance": {"sum": ["loss.all", "charge.unsure"]}}, charges=[charge])
+    unsure = replace(both, indices={**both.indices, "ETH": Index(both.index("ETH").price, Fraction(1, 2))})
+    for book in ({"ETH-PERP": 500}, {"BTC-PERP": 500}, {"BTC": 500}, {"BTC": 3, "ETH-PERP": 1, "BTC-PERP": 5}):
+        got, _ = proved(model, [(unsure, book)], StatementKind.MARGIN, Margin.MAINTENANCE)
+        assert got >= asked(model, unsure, [book], StatementKind.MARGIN, Margin.MAINTENANCE)
+
+
+def test_a_perpetual_at_another_venue_makes_the_account_unsure(market: MarginMarket) -> None:
+    charge = {
+        "id": "unsure",
+        "kind": "confidence",
+        "exposure": "option",
+        "feeds": ["perpetual"],
+        "threshold": "0.9",
+        "rates": rates("0.1", "0.1"),
+    }
+    model = model_of({"maintenance": {"sum": ["loss.all", "charge.unsure"]}}, charges=[charge])
+    listings = tuple(replace(x, confidence=Fraction(x.name != "BTC-PERP")) for x in market.listings)
+    market = replace(market, listings=listings)
+    perpetual, others = part_of(market, ["BTC-PERP"]), part_of(market, ["BTC-SOON-95-call"])
+    books: list[Book] = [{"BTC-PERP": 400}, {"BTC-SOON-95-call": -700}]
+    got, _ = proved(model, list(zip((perpetual, others), books, strict=True)), StatementKind.MARGIN, Margin.INITIAL)
+    assert got >= asked(model, market, books, StatementKind.MARGIN, Margin.INITIAL)
+
+
+def options(market: MarginMarket, expiry: str) -> MarginMarket:
+    return part_of(market, [x.name for x in market.listings if f"-{expiry}-" in x.name])
+
+
+def test_volatility_that_cancels_between_venues_is_charged(market: MarginMarket) -> None:
+    """One venue lists the near expiry and the other the far one."""
+    volatility = {"shocks": {"up": {"multiply": {"amount": "0.3", "scaled": False}}}}
+    charges = [{"id": "term", "kind": "vega_term", "vol": "up", "rates": rates("1", "1")}]
+    model = model_of({"maintenance": {"sum": ["loss.all", "charge.term"]}}, charges=charges, volatility=volatility)
+    books: list[Book] = [{"BTC-SOON-95-call": 9_000}, {"BTC-FAR-95-call": -2_500}]
+    venues = [(options(market, e), book) for e, book in zip(("SOON", "FAR"), books, strict=True)]
+    got, bounds = proved(model, venues, StatementKind.MARGIN, Margin.INITIAL)
+    assert got >= asked(model, market, books, StatementKind.MARGIN, Margin.INITIAL)
+    assert any("half of their sum" in b for b in bounds)
+
+
+@pytest.mark.parametrize("measure", ["net", "gross", "hedged"])
+def test_the_threshold_of_a_delta_charge_is_not_had_at_every_venue(market: MarginMarket, measure: str) -> None:
+    beyond = {"id": "size", "kind": "delta", "measure": measure, "rates": rates("0.5", "0.5"), "beyond": "30000"}
+    model = model_of({"maintenance": "charge.size"}, charges=[beyond])
+    sides = [("BTC-PERP", 300), ("BTC-PERP", 300)] if measure != "hedged" else [("BTC-PERP", 500), ("BTC-FUT", -4_000)]
+    books: list[Book] = [{name: lots} for name, lots in sides]
+    venues = [(market, book) for book in books]
+    got, _ = proved(model, venues, StatementKind.MARGIN, Margin.INITIAL)
+    assert got >= asked(model, market, books, StatementKind.MARGIN, Margin.INITIAL)
+    assert asked(model, market, books, StatementKind.MARGIN, Margin.INITIAL) > sum(
+        asked(model, market, [book], StatementKind.MARGIN, Margin.INITIAL) for book in books
+    )
+
+
+def test_a_requirement_that_no_decimal_says_and_no_node_rounds_is_refused(market: MarginMarket) -> None:
+    """Coefficients on lots of either sign cannot be rounded against the account."""
+    model = model_of({"maintenance": {"mul": ["1/300000000", "value.options"]}})
+    with pytest.raises(ProofError, match="do not fit 64 bits") as refused:
+        proved(model, [(market, {})], StatementKind.MARGIN, Margin.MAINTENANCE)
+    assert refused.value.where == "margin"
