@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import read_bytes, write_bytes
-from riskproof.cli.inputs import FILE, HISTORY, MARKET, MODEL, any_model, load_histories, load_market
+from riskproof.cli.files import check_outputs, read_bytes, write_bytes
+from riskproof.cli.inputs import (
+    FILE,
+    HISTORY,
+    MARKET,
+    MODEL,
+    any_model,
+    is_model_file,
+    load_histories,
+    load_market,
+)
 from riskproof.cli.output import compiling, emit_json, json_option, reports_errors
 
 if TYPE_CHECKING:
@@ -139,6 +148,8 @@ def report(
     from riskproof.report import render
     from riskproof.risk.whatif import alone_total, attribute
 
+    models = (Path(name) for name in (model_name, *compared) if is_model_file(name))
+    check_outputs({"--out": out}, (market_file, book_file, *history_files, *models))
     market, model = load_market(market_file), any_model(model_name)
     histories = load_histories(history_files)
     with compiling():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.files import check_outputs, read_bytes, write_bytes
 from riskproof.cli.inputs import FILE, HISTORY, MARKET, PORTFOLIO, load_histories, load_market
 from riskproof.cli.output import amounts, compiling, emit_json, json_option, money, reports_errors, table
 
@@ -224,6 +224,7 @@ def _store(
     """Import every file's share of the underlyings, join them, and write the history."""
     from riskproof.errors import InputError
 
+    check_outputs({"--out": out}, files)
     named = [(path.name, read_bytes(path)) for path in files]
     columns = [found_in(data, name) for name, data in named]
     everything = sorted({u for found in columns for u in found})

@@ -76,7 +76,10 @@ def test_check_points_at_the_member(
     [
         (b"{", "ENCODING", ""),
         (b"[]", "MODEL", "list in place of an object"),
-        (b'{"schema": "riskproof/model/v9"}', "MODEL", "is missing"),
+        (b'{"schema": "riskproof/model/v9"}', "MODEL", "not a risk model of a known version"),
+        (b'{"schema": ["riskproof/model/v2"]}', "MODEL", "not a risk model of a known version"),
+        (b'{"name": "x"}', "MODEL", "not a risk model of a known version"),
+        (b'{"schema": "riskproof/model/v2"}', "MODEL", "is missing"),
         (b'{"name": "x", "schema": "riskproof/model/v1"}', "ENCODING", "not canonical"),
         (b'{"name":"x","schema":"riskproof/model/v1"}', "MODEL", "is missing"),
     ],
@@ -93,6 +96,13 @@ def test_models_that_are_not_there(run: Run) -> None:
     assert (error["code"], error["what"]) == ("MODEL", "no model 'nope' ships")
     assert "crypto-pm" in error["expected"]
     assert "cannot be read" in run("models", "check", "absent.json", code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b", "loop"])
+def test_names_that_are_no_path(run: Run, name: str) -> None:
+    Path("loop").symlink_to("loop")
+    error = document(run("models", "show", name, "--json", code=2))["error"]
+    assert (error["code"], error["what"]) == ("MODEL", f"no model {name[:64]!r} ships")
 
 
 def test_margin_says_what_binds_and_what_netting_saves(sample: Run) -> None:
@@ -288,6 +298,20 @@ def test_prices_in_scan_ranges_are_not_shown_as_per_cent(sample: Run) -> None:
     section = Path("a.html").read_text().split('<section id="book">')[1].split("</section>")[0]
     heads = re.findall(r'<th scope="col">([^<]+)</th>', section)
     assert heads == [f"{p} scan" for p in ("-3", "-1", "-2/3", "-1/3", "0", "+1/3", "+2/3", "+1", "+3")]
+
+
+@pytest.mark.parametrize("target", ["market.json", "./book.csv", "model.json", "other.json", "closes.json", "link"])
+def test_a_report_never_replaces_what_it_is_made_from(sample: Run, target: str) -> None:
+    for name in ("model.json", "other.json"):
+        Path(name).write_text(sample("models", "show", "cross", "--json").stdout)
+    Path("closes.json").write_text("{}")
+    Path("link").symlink_to("market.json")
+    before = {p.name: p.read_bytes() for p in Path().iterdir()}
+    options = ("--model", "model.json", "--compare", "other.json", "--history", "closes.json")
+    result = sample("report", *BOOK, *options, "--out", target, code=2)
+    assert result.stderr.startswith("riskproof: --out: ")
+    assert "is also an input or another output" in result.stderr
+    assert {p.name: p.read_bytes() for p in Path().iterdir()} == before
 
 
 def test_a_report_that_cannot_be_written(sample: Run) -> None:

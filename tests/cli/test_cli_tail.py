@@ -58,6 +58,15 @@ def write(model: dict[str, Any]) -> None:
 ARGUMENTS = ("tail", "--market", "market.json", "--portfolio", "book.csv", "--model", "tail.json")
 
 
+@pytest.mark.parametrize("kind", ["closes", "surface"])
+def test_a_history_never_replaces_its_source(run: Run, kind: str) -> None:
+    Path("closes.csv").write_text(CLOSES)
+    Path("more.csv").write_text(MORE)
+    result = run("history", "import", kind, "more.csv", "closes.csv", "--out", "./closes.csv", code=2)
+    assert "closes.csv is also an input or another output, and would be replaced" in result.stderr
+    assert Path("closes.csv").read_text() == CLOSES
+
+
 def test_a_history_of_closes(run: Run) -> None:
     Path("closes.csv").write_text(CLOSES)
     result = run(

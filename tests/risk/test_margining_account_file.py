@@ -78,6 +78,11 @@ def test_its_receivables_and_its_market_count() -> None:
             PortfolioError,
             r"receivables\.ETH-PERP\.pnl: not a plain decimal amount",
         ),
+        (
+            {"underlying": "DOGE"},
+            PortfolioError,
+            r"account\.underlying: no instrument of DOGE \(expected an underlying",
+        ),
         ({"underlying": ""}, EncodingError, r"account\.underlying: not a printable string"),
     ],
 )

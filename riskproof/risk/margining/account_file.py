@@ -48,7 +48,8 @@ def parse_account(data: bytes, registry: Registry, where: str = "account") -> Ac
 
     Raises:
         EncodingError: not JSON, a member missing or unknown, another schema.
-        PortfolioError: a fractional lot, an amount that is no decimal, a receivable of what is no perpetual or future.
+        PortfolioError: a fractional lot, an amount that is no decimal, a receivable of what is no perpetual or future, an
+            underlying that no instrument has.
         UnknownInstrumentError: a name that the registry does not have.
         UnitError: a quantity that is not a plain decimal, or beyond 64 bits.
     """
@@ -71,6 +72,10 @@ def parse_account(data: bytes, registry: Registry, where: str = "account") -> Ac
         p = encoding.members(parts, at, ("pnl", "funding"))
         receivables.append((index, _amount(p["pnl"], f"{at}.pnl") + _amount(p["funding"], f"{at}.funding")))
     underlying = encoding.string(m["underlying"], f"{where}.underlying", max_length=16) if "underlying" in m else None
+    if underlying is not None and all(x.underlying != underlying for x in registry.instruments):
+        raise PortfolioError(
+            f"no instrument of {underlying}", where=f"{where}.underlying", expected="an underlying of the registry"
+        )
     return AccountFile(Portfolio.build(positions), tuple(sorted(receivables)), underlying)
 
 

@@ -50,8 +50,17 @@ def load(name: str) -> AnyModel:
 def read(data: bytes, where: str = "model") -> AnyModel:
     """A model file of either version (EncodingError, ModelError). Version 1 must be canonical JSON."""
     node = encoding.parse_json(data, where, limit=document.MAX_MODEL_BYTES)
-    if isinstance(node, dict) and node.get("schema") == version1.SCHEMA:
+    schema = (
+        node.get("schema") if isinstance(node, dict) else document.SCHEMA
+    )  # what is no object, says the other reader
+    if schema == version1.SCHEMA:
         return RiskModel.from_bytes(data, where)
+    if schema != document.SCHEMA:
+        raise ModelError(
+            "not a risk model of a known version",
+            where=f"{where}.schema",
+            expected=f"{version1.SCHEMA} or {document.SCHEMA}",
+        )
     return MarginModel.from_document(node, where)
 
 
