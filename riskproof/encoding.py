@@ -222,9 +222,7 @@ def parse_canonical(data: bytes, where: str = "document", *, limit: int = MAX_DO
     """
     document = parse_json(data, where, limit=limit)
     try:
-        # What was parsed is our restricted JSON. If the bytes are ASCII and canonical, so are the names: one that was escaped comes
-        # out otherwise than it went in, and the comparison fails as it should.
-        again = _dumps(document) if data.isascii() else canonical_json(document)
+        again = canonical_part(document, data)
     except EncodingError as error:
         raise EncodingError(error.what, where=f"{where}: {error.where}", expected=error.expected) from None
     if again != data:
@@ -233,6 +231,15 @@ def parse_canonical(data: bytes, where: str = "document", *, limit: int = MAX_DO
             "not canonical JSON (RFC 8785)", where=f"{where}: byte {at}", expected="sorted, no white space"
         )
     return document
+
+
+def canonical_part(part: Json, whole: bytes) -> bytes:
+    """`canonical_json` of a part of what was parsed from `whole`, without checking again what the parser has checked.
+
+    If the bytes are ASCII and canonical, so are the names: one that was escaped comes out otherwise than it went in, and then the
+    comparison of `parse_canonical` fails as it should.
+    """
+    return _dumps(part) if whole.isascii() else canonical_json(part)
 
 
 def members(node: Json, where: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Json]:

@@ -200,10 +200,15 @@ class Challenge:
         return encoding.digest(TAG_CHALLENGE, self.to_bytes())
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str = "challenge") -> Challenge:
-        """Parse a challenge: canonical JSON and ranges (ProofError)."""
+    def from_bytes(cls, data: bytes, where: str = "challenge", *, read_model: bool = True) -> Challenge:
+        """Parse a challenge: canonical JSON and ranges (ProofError).
+
+        read_model: whether to read the model that it carries, which takes longer than everything else; if not, `model` is None, and
+        the digest is that of the whole all the same.
+        """
         try:
-            challenge = _parse(encoding.parse_canonical(data, where, limit=MAX_CHALLENGE_BYTES), where)
+            node = encoding.parse_canonical(data, where, limit=MAX_CHALLENGE_BYTES)
+            challenge = _parse(node, data if read_model else None, where)
         except (EncodingError, UnitError) as error:
             raise ProofError(error.what, where=error.where, expected=error.expected) from None
         challenge.__dict__["digest"] = encoding.digest(
@@ -216,12 +221,12 @@ _MODELS_KEPT: Final = 16
 _models: dict[bytes, AnyModel] = {}
 
 
-def _embedded(document: Json, where: str) -> AnyModel:
-    """The model of a challenge, kept: verifiers ask under the same one again and again, and reading it takes longer than the rest.
+def _embedded(document: Json, data: bytes, where: str) -> AnyModel:
+    """The model of the challenge read from `data`, kept: verifiers ask under one again and again, and reading it takes the longest.
 
     It is found by the digest of its bytes, not by comparing trees: to Python, the documents 0 and false are equal.
     """
-    name = encoding.digest(TAG_MODEL, encoding.canonical_json(document))
+    name = encoding.digest(TAG_MODEL, encoding.canonical_part(document, data))
     kept = _models.get(name)
     if kept is not None:
         return kept
@@ -242,7 +247,8 @@ def _embedded(document: Json, where: str) -> AnyModel:
     return model
 
 
-def _parse(node: Json, where: str) -> Challenge:
+def _parse(node: Json, data: bytes | None, where: str) -> Challenge:
+    """The challenge of a document; data: its bytes, None to leave the model out."""
     m = encoding.members(
         node,
         where,
@@ -282,7 +288,7 @@ def _parse(node: Json, where: str) -> Challenge:
             ),
             encoding.string(model["name"], f"{where}.model.name", max_length=64),
             digest,
-            _embedded(model["document"], where) if "document" in model else None,
+            _embedded(model["document"], data, where) if data is not None and "document" in model else None,
             encoding.integer(m["max_skew_seconds"], f"{where}.max_skew_seconds"),
             m["exclusive"],
             encoding.string(m["numeraire"], f"{where}.numeraire", max_length=MAX_NUMERAIRE)

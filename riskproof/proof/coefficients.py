@@ -22,6 +22,12 @@ def field_domain(n: int) -> Domain:
     return domain(BLS12_381_FR, n)
 
 
+@cache
+def inverse_size(n: int) -> int:
+    """1/n modulo r."""
+    return pow(n, -1, ORDER)
+
+
 def element(value: int) -> LimbArray:
     """uint64[1, 4], Montgomery form, of an integer in [0, r)."""
     return limbs_of([(value << 256) % ORDER])
@@ -33,7 +39,7 @@ def integer(a: LimbArray) -> int:
 
 
 class PublicColumns:
-    """Values on H of a_j (j < K), d_h (h < l) and w_u (u < m), one after the other, and sigma.
+    """Values on H of a_j (j < K), d_h (h < l) and w_u (u < m), one after the other, and sigma: what a prover needs.
 
     Attributes:
         positions: uint64[K n, 4]. auxiliary: uint64[l n, 4]. bits: uint64[m n, 4]. All in Montgomery form.
@@ -42,9 +48,7 @@ class PublicColumns:
 
     def __init__(self, statement: Statement, rho: int) -> None:
         rows, n = statement.rows, statement.n
-        powers = np.empty((rows.count, 4), dtype=np.uint64)
-        doubled = np.empty_like(powers)
-        kernels.powers_of(element(rho), powers, doubled)
+        powers, doubled = _powers(rows.count, rho)
         self.positions = np.empty((rows.columns * n, 4), dtype=np.uint64)
         for first, last, scale in _runs(rows.scales):
             part = slice(first * n, last * n)
@@ -54,11 +58,47 @@ class PublicColumns:
             kernels.combine(rows.auxiliary, doubled, element(1), self.auxiliary)
         self.bits = np.empty((statement.bit_columns * n, 4), dtype=np.uint64)
         kernels.bit_weights(powers, statement.bits, self.bits)
-        power, self.sigma = 1, 0
-        for constant in rows.constants:
-            power = power * rho % ORDER
-            self.sigma += power * constant
-        self.sigma %= ORDER
+        self.sigma = _sigma(rows.constants, rho)
+
+
+class PublicValues:
+    """The same at one point z, and nothing else: what a verifier needs, at half the cost.
+
+    Attributes:
+        positions: K integers a_j(z). auxiliary: l integers d_h(z). bits: m integers w_u(z). All in [0, r).
+        sigma: sum_r rho^r c_r.
+    """
+
+    def __init__(self, statement: Statement, rho: int, z: int) -> None:
+        rows, lagrange = statement.rows, lagrange_values(statement.n, z)
+        powers, doubled = _powers(rows.count, rho)
+        out = np.empty((rows.columns + rows.auxiliary_columns + statement.bit_columns, 4), dtype=np.uint64)
+        sums = np.empty((2 * rows.count, 8), dtype=np.uint64)
+        positions, auxiliary, bits = np.split(out, (rows.columns, rows.columns + rows.auxiliary_columns))
+        kernels.evaluate_rows(rows.positions, lagrange, doubled, sums, positions)
+        kernels.evaluate_rows(rows.auxiliary, lagrange, doubled, sums, auxiliary)
+        kernels.evaluate_bits(powers, statement.bits, lagrange, bits)
+        values = field_domain(1).integers(out)
+        self.positions = [v * scale % ORDER for v, scale in zip(values[: len(positions)], rows.scales, strict=True)]
+        self.auxiliary = values[len(positions) : len(positions) + len(auxiliary)]
+        self.bits = values[len(positions) + len(auxiliary) :]
+        self.sigma = _sigma(rows.constants, rho)
+
+
+def _powers(count: int, rho: int) -> tuple[LimbArray, LimbArray]:
+    """rho^1 .. rho^count in Montgomery form, and in double Montgomery form."""
+    powers = np.empty((count, 4), dtype=np.uint64)
+    doubled = np.empty_like(powers)
+    kernels.powers_of(element(rho), powers, doubled)
+    return powers, doubled
+
+
+def _sigma(constants: tuple[int, ...], rho: int) -> int:
+    """sum_r rho^r c_r, by Horner's rule."""
+    total = 0
+    for constant in reversed(constants):
+        total = (total + constant) * rho % ORDER
+    return total
 
 
 def _runs(scales: tuple[int, ...]) -> list[tuple[int, int, int]]:
@@ -75,7 +115,7 @@ def _runs(scales: tuple[int, ...]) -> list[tuple[int, int, int]]:
 def lagrange_values(n: int, z: int) -> LimbArray:
     """uint64[n, 4]: L_i(z), Montgomery form; z is not in H."""
     d = field_domain(n)
-    numerator = (pow(z, n, ORDER) - 1) * pow(n, -1, ORDER) % ORDER
+    numerator = (pow(z, n, ORDER) - 1) * inverse_size(n) % ORDER
     out = np.empty((n, 4), dtype=np.uint64)
     kernels.lagrange_at(d.elements, element(z), element(numerator), P_MINUS_2, out)
     return out

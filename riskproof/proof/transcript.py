@@ -10,8 +10,16 @@ docs/protocol.md lists the labels.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 from riskproof.commit.field.modulus import BLS12_381_FR
+
+
+@cache
+def _framed(label: str) -> bytes:
+    """len(label) || label: a dozen labels come again with every proof."""
+    name = label.encode("ascii")
+    return bytes([len(name)]) + name
 
 
 class Transcript:
@@ -29,14 +37,11 @@ class Transcript:
 
     def absorb(self, label: str, data: bytes) -> None:
         """Hash a message into the state; labels are ASCII of at most 255 characters."""
-        name = label.encode("ascii")
-        framed = bytes([len(name)]) + name + len(data).to_bytes(8, "little")
-        self._state = hashlib.sha256(self._state + framed + data).digest()
+        self._state = hashlib.sha256(self._state + _framed(label) + len(data).to_bytes(8, "little") + data).digest()
 
     def challenge(self, label: str) -> int:
         """A number below the group order, uniform up to 2^-256, that depends on everything absorbed so far."""
-        name = label.encode("ascii")
-        framed = self._state + bytes([len(name)]) + name
+        framed = self._state + _framed(label)
         wide = hashlib.sha256(framed + b"\x00").digest() + hashlib.sha256(framed + b"\x01").digest()
         self.absorb(label, wide)
         return BLS12_381_FR.reduce_wide(wide)

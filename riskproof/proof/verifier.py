@@ -16,7 +16,7 @@ from py_arkworks_bls12381 import GT
 from riskproof.commit.field.modulus import BLS12_381_FR, SCALAR_BYTES
 from riskproof.commit.points import POINT_BYTES, G1Point, Scalar, parse_g1, scalar
 from riskproof.errors import CommitmentError, ProofError
-from riskproof.proof.coefficients import ORDER, PublicColumns, evaluate_columns, field_domain, lagrange_values
+from riskproof.proof.coefficients import ORDER, PublicValues, field_domain, inverse_size
 from riskproof.proof.setup import Setup
 from riskproof.proof.statement import Statement
 from riskproof.proof.transcript import Transcript
@@ -115,17 +115,16 @@ def _pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[Pa
     v = transcript.challenge("v")
     opening = read.point("opening")
 
-    public = PublicColumns(statement, rho)
-    lagrange = lagrange_values(n, z)
-    constant = sum_at_turned + public.sigma * pow(n, -1, ORDER)
+    public = PublicValues(statement, rho, z)
+    constant = sum_at_turned + public.sigma * inverse_size(n)
     alphas = vs = 1
     factors: list[int] = []
-    for value, weight in zip(bits_at_z, evaluate_columns(public.bits, lagrange), strict=True):
+    for value, weight in zip(bits_at_z, public.bits, strict=True):
         alphas, vs = alphas * alpha % ORDER, vs * v % ORDER
         constant += alphas * (value * value - value) - value * weight - vs * value
         factors.append(vs)
-    factors += evaluate_columns(public.positions, lagrange)
-    factors += evaluate_columns(public.auxiliary, lagrange)
+    factors += public.positions
+    factors += public.auxiliary
     factors += [ORDER - 1, 1 - pow(z, n, ORDER), constant]
     columns = [(c.commitment, p) for (_, c), p in zip(statement.column_list(), statement.points, strict=True)]
     points = [*bits, *columns, *auxiliary, accumulator, quotient, (_GENERATOR, setup.powers[0])]

@@ -65,6 +65,61 @@ def test_bit_weights() -> None:
     assert D.integers(out) == [*expected, 0, 0]
 
 
+EDGES = [[0, 0, 0], [1, -1, 2], [2**63 - 1, -(2**63), 2**63 - 1], [-(2**63)] * 3, [-5, 0, 0], [2**63 - 1] * 3]
+
+
+def test_evaluate_rows_signed_coefficients_at_the_edges_of_int64() -> None:
+    """Two columns of eight places: the integers of the definition, and those of `combine` and `dots`."""
+    rho, lagrange = RNG.randrange(P), some(8)[::-1]
+    rows = [*EDGES, *([RNG.randrange(-(2**63), 2**63) for _ in range(3)] for _ in range(10))]
+    coefficients = np.array(rows, dtype=np.int64)
+    powers, doubled, out = empty(3), empty(3), empty(2)
+    kernels.powers_of(element(rho), powers, doubled)
+    sums = np.full((6, 8), 77, dtype=np.uint64)  # what was there before does not count
+    kernels.evaluate_rows(coefficients, D.montgomery(lagrange), doubled, sums, out)
+    values = [sum(pow(rho, r + 1, P) * a for r, a in enumerate(row)) for row in rows]
+    assert D.integers(out) == [
+        sum(x * v for x, v in zip(lagrange, values[8 * k : 8 * k + 8], strict=True)) % P for k in range(2)
+    ]
+    combined, dotted = empty(16), empty(2)
+    kernels.combine(coefficients, doubled, element(1), combined)
+    kernels.dots(combined, D.montgomery(lagrange), dotted)
+    assert (out == dotted).all()
+
+
+def test_evaluate_rows_of_the_largest_sums() -> None:
+    """2,048 times -2^63 times p - 1 does not overflow."""
+    powers, doubled, out = empty(1), empty(1), empty(1)
+    kernels.powers_of(element(1), powers, doubled)
+    coefficients = np.full((2048, 1), -(2**63), dtype=np.int64)
+    largest = limbs_of([P - 1] * 2048)
+    kernels.evaluate_rows(coefficients, largest, doubled, np.empty((2, 8), dtype=np.uint64), out)
+    assert D.integers(out) == [-(2**63) * sum(D.integers(largest)) % P]
+
+
+@pytest.mark.parametrize(("rows", "bits"), [(1, 8), (3, 7), (4, 8), (2, 13), (5, 24), (1, 1)])
+def test_evaluate_bits_of_slacks_that_straddle_columns(rows: int, bits: int) -> None:
+    """Columns of eight places; a slack of 24 bits fills three of them."""
+    columns = -(-rows * bits // 8)
+    rho, lagrange = RNG.randrange(P), some(8)[::-1]
+    powers, doubled, weights, expected, out = (
+        empty(rows),
+        empty(rows),
+        empty(8 * columns),
+        empty(columns),
+        empty(columns),
+    )
+    kernels.powers_of(element(rho), powers, doubled)
+    kernels.bit_weights(powers, bits, weights)
+    kernels.dots(weights, D.montgomery(lagrange), expected)
+    kernels.evaluate_bits(powers, bits, D.montgomery(lagrange), out)
+    assert (out == expected).all()
+    assert (
+        D.integers(out)[0]
+        == sum(lagrange[i] * pow(rho, i // bits + 1, P) * 2 ** (i % bits) for i in range(min(8, rows * bits))) % P
+    )
+
+
 def test_sums_and_products() -> None:
     a, b, c = some(8), some(8)[::-1], some(8)
     x, y = D.montgomery(a), D.montgomery(b)
@@ -149,7 +204,11 @@ kernels.combine(np.array([[1, -(2**63), 0], [0, 2**63 - 1, -1]]), doubled, eleme
 kernels.accumulate(a, element(4), sums)
 values = np.zeros((8, 4), dtype=np.uint64)
 kernels.lagrange_at(d.elements, element(12345), element(77), P_MINUS_2, values)
-for x in (*out, powers, doubled, rows, sums, values):
+at_z, bits_at_z, wide = (np.zeros((k, w), dtype=np.uint64) for k, w in ((1, 4), (3, 4), (6, 8)))
+edges = np.array([[1, -(2**63), 0], [0, 2**63 - 1, -1]] * 4)
+kernels.evaluate_rows(edges, a, doubled, wide, at_z)
+kernels.evaluate_bits(powers, 8, a, bits_at_z)
+for x in (*out, powers, doubled, rows, sums, values, at_z, bits_at_z):
     print(bytes_of(x).hex())
 """
 
