@@ -21,7 +21,8 @@ once in each state.
 
 How it is put together, downwards: `evaluate` (scenarios, aggregate) > `tail_values`, `values` (unit values in joint moves, in
 states) > `document` (the whole model) > `charges`, `aggregate`, `collateral`, `tail`, `pricing`, `volatility`, `grid` (one
-block of the document each) > `book` (netting sets and exposures) > `account`, `market` (inputs) > `black76`, `exact` (numbers).
+block of the document each) > `book` (netting sets and exposures) > `account`, `market` (inputs) > `nearest` (many prices at
+once; `nearest_kernel`) > `black76`, `exact` (numbers).
 To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """
 

@@ -173,6 +173,7 @@ class MarginTables:
         rows: list[Row] = []
         if covered is not None:
             builder = Builder(model, market, values, covered, decimals, underlyings)
+            builder.price(chosen)
             for place in chosen:
                 try:
                     row = builder.row(place)

@@ -151,6 +151,11 @@ class Builder:
         self.around = [State(basis.up), State(basis.down)] if basis is not None else [BASE, BASE]
         self._expiries: dict[tuple[str, int], list[list[list[tuple[int, int, int]]]]] = {}
 
+    def price(self, places: Iterable[int]) -> None:
+        """Price the options among the listings, together."""
+        options = [p for p in places if self.market.listings[p].kind is Kind.OPTION]
+        self.values.price(options, (*self.values.states, *self.around))
+
     def row(self, place: int) -> Row | None:
         """A listing's row, None if it is not covered; raises as the engine does for one that cannot be held."""
         listing = self.market.listings[place]
@@ -188,8 +193,9 @@ class Builder:
         option, one = listing.kind is Kind.OPTION, 10**self.market.money_exponent
         own = [[_fixed(self._own(book, m) * self.requirement) for book in (long, short)] for m in MARGINS]
         if option:
-            now = self.values.option(place, BASE)
-            units = [self.values.option(place, s) for s in (*self.states, BASE, *self.around)]
+            around = [self.values.option(place, state) for state in self.around]
+            now, *shocked = self.values.in_scenarios(place)
+            units = [*shocked, now, *around]
             losses = self._option_losses(listing, units, now)
             value = Fraction(now, one)
         else:

@@ -5,8 +5,8 @@
 
 F, K, vol and D are integers of 10^-18; the value of a unit of u coins is rounded once, to 10^-m, to the nearest, ties to
 even. There is no other rounding and no domain: volatilities of 60,000 or a second to expiry are as good as any. That is the
-difference to the kernel `black76-q60/1` (docs/kernel.md), which is some hundred times as fast, has 10^-9 and 10^-12 for its
-inputs, and ends at a volatility of 20.
+difference to the kernel `black76-q60/1` (docs/kernel.md), which has 10^-9 and 10^-12 for its inputs, and ends at a volatility
+of 20. `nearest` computes many of these values at once.
 
 How: fixed point with P = 128 fraction bits in Python integers. N comes from its Taylor series around the nearest multiple of
 1/16, whose coefficients follow from phi' = -x phi; they are computed once. The error of a value is below 2^-108 of max(F, K), so
@@ -68,7 +68,7 @@ def _share(forward: int, strike: int, vol: int, seconds: int) -> int:
         s = math.isqrt((vol * vol * max(seconds, 0) << 2 * bits) // (_ONE * _ONE * SECONDS_PER_YEAR))
         if s == 0:
             return _ONE if forward > strike else 0 if forward < strike else _ONE // 2
-        d1 = ((_ln(forward, bits) - _ln(strike, bits)) << bits) // s + (s >> 1)
+        d1 = ((logarithm(forward, bits) - logarithm(strike, bits)) << bits) // s + (s >> 1)
         share, error = _cdf(d1, bits) * _ONE, _ONE << (_GUARD + max(0, bits - s.bit_length()))
         low, high = ((x + (1 << (bits - 1))) >> bits for x in (share - error, share + error))
         if low == high:
@@ -88,7 +88,7 @@ def _undiscounted(call: bool, forward: int, strike: int, vol: int, seconds: int,
     limit = _limit(bits)
     if s >= 2 * (limit + 160) << bits:  # d1 and d2 are out of sight whatever F / K (at most e^160) is
         return (forward if call else strike) << bits
-    x = _ln(forward, bits) - _ln(strike, bits)
+    x = logarithm(forward, bits) - logarithm(strike, bits)
     if s == 0:
         return max(forward - strike if call else strike - forward, 0) << bits
     q = (x << bits) // s
@@ -112,7 +112,7 @@ def _fixed(number: decimal.Decimal, bits: int, context: decimal.Context) -> int:
 
 
 @lru_cache(maxsize=16_384)
-def _ln(a: int, bits: int) -> int:
+def logarithm(a: int, bits: int) -> int:
     """ln(a) with `bits` fraction bits, a a positive integer."""
     context = _context(bits)
     return _fixed(context.ln(decimal.Decimal(a)), bits, context)
@@ -127,13 +127,13 @@ def _cdf(d: int, bits: int) -> int:
         return 1 << bits
     h = d - (node << bits) // _STEPS
     result = 0
-    for c in _taylor(node, bits):
+    for c in taylor(node, bits):
         result = c + (result * h >> bits)
     return result
 
 
 @lru_cache(maxsize=4_096)
-def _taylor(node: int, bits: int) -> tuple[int, ...]:
+def taylor(node: int, bits: int) -> tuple[int, ...]:
     """Taylor coefficients of N around node/16, highest first, with `bits` fraction bits.
 
     phi(x0 + h) = sum a_k h^k with (k + 1) a_{k+1} = -(x0 a_k + a_{k-1}), and N(x0 + h) = N(x0) + sum a_k h^{k+1} / (k + 1).

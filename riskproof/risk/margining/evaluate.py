@@ -60,7 +60,13 @@ def evaluate_model(
         raise SnapshotError("not positive", where="settlement_price", expected="a price above zero")
     check_limits(model, market, account)
     sets, cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
+    values.price(options_of(market, account), values.states)
     return report_of(model, market, [ComputedSet(model, book, values) for book in sets], cash)
+
+
+def options_of(market: MarginMarket, account: Account) -> list[int]:
+    """Places of the options that an account holds."""
+    return [place for place, _ in account.positions if market.listings[place].kind is Kind.OPTION]
 
 
 def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedSet], cash: Fraction) -> MarginReport:

@@ -17,7 +17,14 @@ from riskproof.market.registry import Kind
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.book import Holding, NettingSet, arrange
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
-from riskproof.risk.margining.evaluate import ComputedSet, check_limits, evaluate_model, expiry_pnl, report_of
+from riskproof.risk.margining.evaluate import (
+    ComputedSet,
+    check_limits,
+    evaluate_model,
+    expiry_pnl,
+    options_of,
+    report_of,
+)
 from riskproof.risk.margining.grid import ADVERSE, BASE, State
 from riskproof.risk.margining.market import MarginMarket
 from riskproof.risk.margining.report import MarginReport
@@ -105,7 +112,7 @@ class AccountMargin:
         self.values = KeptValues(model, market) if values is None else values
         check_limits(model, market, account)
         sets, self._cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
-        self._units: dict[int, list[int]] = {}
+        self.values.price(options_of(market, account), self.values.states)
         self._sets = [ComputedSet(model, book, self.values, self._set_pnl(book)) for book in sets]
         self.report: MarginReport = report_of(model, market, self._sets, self._cash)
         self.values.keep()
@@ -262,15 +269,8 @@ class AccountMargin:
         sums = [x * (common // unit) for x in sums]
         for place, q in trades:
             lots = q.numerator * (common // (q.denominator * money))
-            sums = [x + lots * v for x, v in zip(sums, self._unit_values(place), strict=True)]
+            sums = [x + lots * v for x, v in zip(sums, self.values.in_scenarios(place), strict=True)]
         return sums, common
-
-    def _unit_values(self, place: int) -> list[int]:
-        known = self._units.get(place)
-        if known is None:
-            states = (BASE, *(s.state for s in self.model.scenarios))
-            known = self._units[place] = [self.values.option(place, state) for state in states]
-        return known
 
     def _name(self, place: int) -> str:
         return self.market.listings[place].underlying

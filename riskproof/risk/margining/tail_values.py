@@ -10,7 +10,7 @@ and the same formulas as in a scenario (`values`, `evaluate`), expiry by expiry 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from operator import mul
@@ -25,7 +25,7 @@ from riskproof.risk.margining.tail import Tail
 from riskproof.risk.margining.values import UnitValues
 from riskproof.risk.tail.history import Factor
 from riskproof.risk.tail.moves import Moves
-from riskproof.units import RATIO_ONE, SECONDS_PER_DAY
+from riskproof.units import RATIO_ONE, SECONDS_PER_DAY, round_half_even
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
 
@@ -46,6 +46,7 @@ class JointValues(UnitValues):
 
     _parts: dict[int, tuple[Moves, ...]] = field(default_factory=dict, repr=False)
     _units: dict[tuple[int, int], tuple[tuple[int, ...], ...]] = field(default_factory=dict, repr=False)
+    _ratios: tuple[Sequence[State], list[int], int] | None = field(default=None, repr=False)
 
     @property
     def tail(self) -> Tail:
@@ -78,6 +79,7 @@ class JointValues(UnitValues):
             ModelError: something that is held neither moves nor is named as immovable.
             HistoryError, DomainError, SnapshotError: see `moves_of`, and `values`.
         """
+        self.price_units(n, [h.place for holdings in book.options.values() for h in holdings])
         total = self._moving_pnl(n, book.moving)
         for holdings in book.options.values():
             expiry = values.of_group(("tail", n), holdings, self._of_expiry(n, holdings, values))
@@ -104,22 +106,43 @@ class JointValues(UnitValues):
 
         return compute
 
+    def price_units(self, n: int, places: Iterable[int]) -> None:
+        """Values of options in the joint moves of set n, together; those that cannot be priced are left for `units` to refuse."""
+        wanted = [place for place in dict.fromkeys(places) if (n, place) not in self._units]
+        parts = [dict(self._rows(wanted, self._states_in(moves, n))) for moves in self.moves_of(n)] if wanted else []
+        for place in wanted:
+            if all(place in part for part in parts):
+                self._units[n, place] = tuple(tuple(part[place]) for part in parts)
+
     def units(self, n: int, place: int) -> tuple[tuple[int, ...], ...]:
         """Value of a unit of an option, P&L of a unit of anything else, in each part and joint move of set n, 10^-m."""
         key = (n, place)
+        if key not in self._units and self.market.listings[place].kind is Kind.OPTION:
+            self.price_units(n, (place,))
         if key not in self._units:
             self._units[key] = tuple(self._under(moves, n, place) for moves in self.moves_of(n))
         return self._units[key]
 
+    def _states_in(self, moves: Moves, n: int) -> Callable[[Listing], Sequence[State]]:
+        """The state of a listing's expiry in each joint move."""
+        known: dict[tuple[str, int | None], Sequence[State]] = {}
+
+        def states(listing: Listing) -> Sequence[State]:
+            key = (listing.underlying, listing.expiry)
+            if key not in known:
+                shift, prices = self.tail.time_shift_seconds, self._price_ratios(moves, n, listing)
+                ratios = self._volatility_ratios(moves, n, listing)
+                known[key] = [Moved(x - 1, None, shift, y) for x, y in zip(prices, ratios, strict=True)]
+            return known[key]
+
+        return states
+
     def _under(self, moves: Moves, n: int, place: int) -> tuple[int, ...]:
         listing = self.market.listings[place]
-        prices = self._price_ratios(moves, n, listing)
-        if listing.kind is not Kind.OPTION:
-            exponent = self.market.money_exponent
-            return tuple(exact.nearest(self._move(listing, x - 1), exponent) for x in prices)
-        shift = self.tail.time_shift_seconds
-        ratios = self._volatility_ratios(moves, n, listing)
-        return tuple(self._option(place, Moved(x - 1, None, shift, y)) for x, y in zip(prices, ratios, strict=True))
+        if listing.kind is Kind.OPTION:
+            return tuple(self._option(place, state) for state in self._states_in(moves, n)(listing))
+        exponent = self.market.money_exponent
+        return tuple(exact.nearest(self._move(listing, x - 1), exponent) for x in self._price_ratios(moves, n, listing))
 
     def _price_ratios(self, moves: Moves, n: int, listing: Listing) -> list[Fraction]:
         u = listing.underlying
@@ -148,6 +171,22 @@ class JointValues(UnitValues):
         if listing.volatility is not None and isinstance(state, Moved):
             return exact.fine(listing.volatility * state.volatility_ratio)
         return super()._volatility(place, listing, forward, state)
+
+    def _volatilities(self, place: int, listing: Listing, states: Sequence[State]) -> list[int]:
+        forward = self.market.forward(listing)
+        if listing.volatility is None:
+            return [self._volatility(place, listing, forward, state) for state in states]
+        whole, common = self._ratios_of(states)
+        up, down = listing.volatility.numerator * exact.FINE_ONE, listing.volatility.denominator * common
+        return [round_half_even(up * x, down) for x in whole]
+
+    def _ratios_of(self, states: Sequence[State]) -> tuple[list[int], int]:
+        """Ratios of an expiry's volatility, by state, over a common denominator; kept for the next option of the expiry."""
+        if self._ratios is None or self._ratios[0] is not states:
+            ratios = [state.volatility_ratio if isinstance(state, Moved) else _ONE for state in states]
+            common = math.lcm(*(x.denominator for x in ratios))
+            self._ratios = states, [x.numerator * (common // x.denominator) for x in ratios], common
+        return self._ratios[1], self._ratios[2]
 
     def _move_of(self, listing: Listing, price: Fraction) -> tuple[Fraction, Fraction]:
         return price, _ZERO  # a joint move is relative, whatever the grid's scan ranges are

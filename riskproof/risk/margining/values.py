@@ -17,25 +17,28 @@ delta        coins that a unit is worth to a small move: N(d1) D of a call, (N(d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from riskproof.errors import SnapshotError
+from riskproof.errors import RiskproofError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
-from riskproof.risk.margining import black76, exact
+from riskproof.risk.margining import black76, exact, nearest
 from riskproof.risk.margining.book import Holding
 from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import BASE, State
 from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
 from riskproof.risk.margining.pricing import INDEX
+from riskproof.units import round_half_even
 
 if TYPE_CHECKING:
     from riskproof.risk.margining.tail_values import JointValues
 
 T = TypeVar("T")
 _ZERO = Fraction(0)
+_TOGETHER: Final = 1 << 17  # values priced at a time, for the memory that they take
 
 
 @dataclass
@@ -50,6 +53,7 @@ class UnitValues:
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
     _joint: JointValues | None = field(default=None, repr=False)
     _deltas: dict[int, Fraction] = field(default_factory=dict, repr=False)
+    _discounts: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
     # Largest loss of one unit, 10^-m, by (group, place, 1 long or -1 short); the charge `standalone` keeps it here.
     losses: dict[tuple[str, int, int], Fraction] = field(default_factory=dict, repr=False)
 
@@ -98,40 +102,120 @@ class UnitValues:
             column[place] = exact.nearest(move, self.market.money_exponent)
         return column[place]
 
+    def price(self, places: Iterable[int], states: Sequence[State]) -> None:
+        """Values of options in states, together, which is faster; those that cannot be priced are left for `option` to refuse."""
+        columns = [(state, self._options.setdefault(state, {})) for state in states]
+        wanted = [p for p in dict.fromkeys(places) if any(p not in column for _, column in columns)]
+        open_ = [(state, column) for state, column in columns if any(p not in column for p in wanted)]
+        asked = [state for state, _ in open_]
+        for place, row in self._rows(wanted, lambda listing: asked):
+            for (_, column), value in zip(open_, row, strict=True):
+                column[place] = value
+
+    def in_scenarios(self, place: int) -> list[int]:
+        """Values of one unit of an option now and in every scenario, 10^-m."""
+        if place not in self._columns[0]:
+            self.price((place,), self.states)
+        try:
+            return [column[place] for column in self._columns]
+        except KeyError:
+            return [self.option(place, state) for state in self._scenario_states]
+
     def _column(self, state: State, places: Iterable[int]) -> dict[int, int]:
         """Values in a state by place, at least of the places given."""
         column = self._options.setdefault(state, {})
-        for place in places:
-            if place not in column:
-                column[place] = self._option(place, state)
+        missing = [place for place in places if place not in column]
+        if missing:
+            self.price(missing, self.states if state in self.states else (state,))
+            for place in missing:
+                if place not in column:
+                    column[place] = self._option(place, state)
         return column
+
+    @cached_property
+    def states(self) -> tuple[State, ...]:
+        """The present and the model's scenarios, each state once."""
+        return tuple(dict.fromkeys(self._scenario_states))
+
+    @cached_property
+    def _scenario_states(self) -> tuple[State, ...]:
+        return (BASE, *(s.state for s in self.model.scenarios))
+
+    @cached_property
+    def _columns(self) -> list[dict[int, int]]:
+        """Values by place, now and in every scenario: what `_options` has."""
+        return [self._options.setdefault(state, {}) for state in self._scenario_states]
+
+    def _rows(
+        self, places: Iterable[int], states_of: Callable[[Listing], Sequence[State]]
+    ) -> Iterator[tuple[int, list[int]]]:
+        """(place, values in its states) of options, without those that cannot be priced in all of them."""
+        groups: dict[Hashable, int] = {}
+        terms_of: list[list[nearest.Terms]] = []
+        held: list[int] = []
+        options: list[nearest.Option] = []
+        vols: list[list[int]] = []
+        for place in places:
+            listing = self.market.listings[place]
+            states, group = states_of(listing), (listing.underlying, listing.expiry, listing.payoff, listing.unit)
+            try:
+                strike, call = terms(listing)
+                row = None if group in groups else self._terms_in(listing, states)
+                volatility = self._volatilities(place, listing, states)
+            except RiskproofError:
+                continue
+            if strike <= 0:
+                continue
+            if row is not None:
+                groups[group] = len(terms_of)
+                terms_of.append(row)
+            held.append(place)
+            options.append(nearest.Option(call, exact.fine(strike), groups[group]))
+            vols.append(volatility)
+            if len(held) * len(states) >= _TOGETHER:
+                yield from zip(held, nearest.grid(options, terms_of, vols, self.market.money_exponent), strict=True)
+                held, options, vols = [], [], []
+        yield from zip(held, nearest.grid(options, terms_of, vols, self.market.money_exponent), strict=True)
 
     def _option(self, place: int, state: State) -> int:
         listing = self.market.listings[place]
         quoted = self.market.forward(listing)
-        forward = replace(quoted, seconds=quoted.seconds - state.time_shift_seconds)
         strike, call = terms(listing)
-        relative, absolute = self._move_of(listing, state.price)
-        moved = exact.fine(forward.settled + (forward.price - forward.settled) * (1 + relative) + absolute)
-        if moved <= 0 or strike <= 0:
-            raise SnapshotError(
-                "a price that is not positive", where=listing.name, expected="forward and strike above zero"
-            )
-        unit, discount = listing.unit, exact.fine(self.model.pricing.discount(forward))
+        if strike <= 0:
+            raise _not_positive(listing)
+        t = self._terms_in(listing, (state,))[0]
+        volatility, exponent = self._volatility(place, listing, quoted, state), self.market.money_exponent
+        return black76.value(call, t.forward, exact.fine(strike), volatility, t.seconds, t.discount, t.unit, exponent)
+
+    def _terms_in(self, listing: Listing, states: Sequence[State]) -> list[nearest.Terms]:
+        """What an expiry's options share, by state."""
+        quoted = self.market.forward(listing)
+        moves = [self._move_of(listing, state.price) for state in states]
+        moved = _moved(quoted.settled, quoted.price - quoted.settled, moves)
+        forwards = [round_half_even(x * exact.FINE_ONE, y) for x, y in moved]
+        if min(forwards) <= 0:
+            raise _not_positive(listing)
+        p, q = listing.unit.numerator, listing.unit.denominator
+        times = [quoted.seconds - state.time_shift_seconds for state in states]
         if listing.payoff is Payoff.INVERSE:
-            index = self.market.index(listing.underlying).price * (1 + relative) + absolute
-            unit *= index / exact.unfine(moved)
-            discount = exact.FINE_ONE
-        return black76.value(
-            call,
-            moved,
-            exact.fine(strike),
-            self._volatility(place, listing, quoted, state),
-            forward.seconds,
-            discount,
-            (unit.numerator, unit.denominator),
-            self.market.money_exponent,
-        )
+            indices = _moved(_ZERO, self.market.index(listing.underlying).price, moves)
+            rows = zip(forwards, times, indices, strict=True)
+            return [nearest.Terms(f, t, exact.FINE_ONE, (p * x * exact.FINE_ONE, q * y * f)) for f, t, (x, y) in rows]
+        discounts = {t: self._discount(listing.underlying, quoted, t) for t in set(times)}
+        return [nearest.Terms(f, t, discounts[t], (p, q)) for f, t in zip(forwards, times, strict=True)]
+
+    def _discount(self, underlying: str, quoted: Forward, seconds: int) -> int:
+        """Discount factor of an expiry that is `seconds` away, 10^-18."""
+        key = (underlying, quoted.seconds, seconds)
+        if key not in self._discounts:
+            self._discounts[key] = exact.fine(self.model.pricing.discount(replace(quoted, seconds=seconds)))
+        return self._discounts[key]
+
+    def _volatilities(self, place: int, listing: Listing, states: Sequence[State]) -> list[int]:
+        """An option's volatilities by state, 10^-18."""
+        forward, known = self.market.forward(listing), dict.fromkeys(state.vol for state in states)
+        named = {name: self._volatility(place, listing, forward, State(vol=name)) for name in known}
+        return [named[state.vol] for state in states]
 
     def _volatility(self, place: int, listing: Listing, forward: Forward, state: State) -> int:
         if listing.volatility is None:
@@ -167,9 +251,7 @@ class UnitValues:
         if listing.payoff is Payoff.INVERSE:
             end, moved = mark * (1 + relative) + absolute, index * (1 + relative) + absolute
             if end <= 0 or moved <= 0:
-                raise SnapshotError(
-                    "a price that is not positive", where=listing.name, expected="mark and index above the scan range"
-                )
+                raise _not_positive(listing, "mark and index above the scan range")
             return listing.unit * moved * (end - mark) / (mark * end)
         base = index if self.model.pricing.delta_one == INDEX else mark
         return listing.unit * (base * relative + absolute)
@@ -185,9 +267,7 @@ class UnitValues:
             return listing.unit / self.market.mark(listing) if listing.payoff is Payoff.INVERSE else listing.unit
         forward, (strike, call) = self.market.forward(listing), terms(listing)
         if forward.price <= 0 or strike <= 0:
-            raise SnapshotError(
-                "a price that is not positive", where=listing.name, expected="forward and strike above zero"
-            )
+            raise _not_positive(listing)
         share = black76.delta(
             call,
             exact.fine(forward.price),
@@ -197,3 +277,22 @@ class UnitValues:
         )
         discount = Fraction(1) if listing.payoff is Payoff.INVERSE else self.model.pricing.discount(forward)
         return listing.unit * discount * exact.unfine(share)
+
+
+def _not_positive(listing: Listing, expected: str = "forward and strike above zero") -> SnapshotError:
+    return SnapshotError("a price that is not positive", where=listing.name, expected=expected)
+
+
+def _moved(still: Fraction, moving: Fraction, moves: Sequence[tuple[Fraction, Fraction]]) -> list[tuple[int, int]]:
+    """still + moving (1 + relative) + absolute for each move, as numerator and denominator."""
+    common = math.lcm(*(x.denominator for x, _ in moves))
+    a, b = still.numerator * moving.denominator * common, still.denominator * moving.numerator
+    below = still.denominator * moving.denominator * common
+    result = []
+    for relative, absolute in moves:
+        above = a + b * (common + relative.numerator * (common // relative.denominator))
+        if absolute:
+            result.append((above * absolute.denominator + absolute.numerator * below, below * absolute.denominator))
+        else:
+            result.append((above, below))
+    return result

@@ -85,11 +85,12 @@ class Standalone:
         long, short = values.static_factors(h.place) if option else (Fraction(1), Fraction(1))
         one = 10**values.market.money_exponent
         losses: list[Fraction] = []
+        now, *shocked = (quantity * x for x in values.in_scenarios(h.place)) if option else (_ZERO,)
         for place in values.model.groups[self.group]:
             s = values.model.scenarios[place]
             if option:
-                shocked = quantity * values.option(h.place, s.state)
-                pnl = shocked * (long if shocked >= 0 else short) - quantity * values.option(h.place, BASE)
+                value = shocked[place]
+                pnl = value * (long if value >= 0 else short) - now
                 pnl = -abs(pnl) if s.expiry_pnl == ADVERSE else pnl
             else:
                 pnl = quantity * values.move(h.place, s.price)
