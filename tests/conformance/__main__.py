@@ -1,12 +1,14 @@
 """Run a vector file: `python -m tests.conformance FILE [--json]`.
 
-Exit status 0 if every case passes, 1 if one fails, 2 for a file that is not known.
+Exit status 0 if no case fails, 1 if one does, 2 for a file that cannot be read, is not known, or has no cases.
 """
 
 from __future__ import annotations
 
 import argparse
+import decimal
 import json
+import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 
 from riskproof.risk.margining.exact import FINE, nearest
 from riskproof.units import format_decimal
-from tests.conformance.cases import Case, Check, load
+from tests.conformance.cases import Case, Check, described, load
 from tests.conformance.suites import SUITES
 
 
@@ -34,14 +36,19 @@ def main(arguments: list[str] | None = None) -> int:
     if suite is None:
         print(f"{options.file}: no suite knows this content", file=sys.stderr)
         return 2
-    cases = list(suite.run(document))
+    try:
+        cases = list(suite.run(document))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        form = suite.__name__.rpartition(".")[2]
+        print(f"{options.file}: not of the form of {form}: {described(error)}", file=sys.stderr)
+        return 2
     summary = summarise(cases)
     if options.json:
         json.dump(summary, sys.stdout, indent=1)
         print()
     else:
         _print(summary)
-    return 0 if summary["passed"] and not summary["failed"] else 1
+    return 1 if summary["failed"] else 0
 
 
 def summarise(cases: list[Case]) -> dict[str, Any]:
@@ -113,7 +120,13 @@ def _difference(check: Check) -> dict[str, str]:
 
 
 def _text(x: Fraction) -> str:
-    return f"{float(x):.2e}" if x else "0"
+    """Three digits and a power of ten, of any size."""
+    if not x:
+        return "0"
+    try:
+        return f"{float(x):.2e}"
+    except OverflowError:
+        return f"{decimal.Decimal(x.numerator) / decimal.Decimal(x.denominator):.2e}"
 
 
 def _plain(x: Fraction) -> str:
@@ -122,4 +135,10 @@ def _plain(x: Fraction) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.risk.margining import Account, Forward, Index, Listing, MarginMarket, MarginModel, evaluate_model
 from riskproof.risk.margining.exact import text
-from tests.conformance.cases import Case, Check, number
+from tests.conformance.cases import Case, Check, VectorError, guarded, members, named, number
 from tests.conformance.venue_common import check, document
 
 STANDARD, EXTENDED = "standard", "extended"
@@ -27,26 +27,22 @@ _INPUTS = ("mmp_margin", "open_orders_margin", "spot_margin")
 
 
 def matches(file: Any) -> bool:
-    return (
-        isinstance(file, dict)
-        and isinstance(file.get("cases"), dict)
-        and "extended_moves" in file
-        and all("model_params" in case for case in file["cases"].values())
-    )
+    if not isinstance(file, dict) or "extended_moves" not in file:
+        return False
+    cases = list(file["cases"].values()) if isinstance(file.get("cases"), dict) else file.get("cases")
+    return isinstance(cases, list) and all("model_params" in members(case) for case in cases)
 
 
 def run(file: Any) -> Iterator[Case]:
-    for name, case in file["cases"].items():
-        result = Case(name)
-        try:
-            result.checks = _checks(case, [number(m) for m in file["extended_moves"]])
-        except (RiskproofError, KeyError, ValueError, TypeError) as error:
-            result.error = f"{type(error).__name__}: {error}"
-        yield result
+    moves = [number(m) for m in file["extended_moves"]]
+    for name, case, skipped in named(file["cases"]):
+        yield guarded(name, partial(_checks, case, moves), skipped)
 
 
 def _checks(case: Any, moves: list[Fraction]) -> list[Check]:
     p, expected = case["model_params"], case["expected"]
+    if len(p["currency_pair"]) != 1:
+        raise VectorError(f"one currency pair is expected, not {', '.join(p['currency_pair']) or 'none'}")
     ((pair, of_pair),) = p["currency_pair"].items()
     coin = pair.split("_")[0]
     index = number(case["index_price"][pair])
@@ -84,7 +80,7 @@ def _checks(case: Any, moves: list[Fraction]) -> list[Check]:
     where = expected.get("worst_case_bucket")
     if where is not None:
         if where["source"] != model.scenarios[place].group:
-            raise ValueError(f"worst case in the {model.scenarios[place].group} table")
+            raise VectorError(f"worst case in the {model.scenarios[place].group} table")
         first = next(i for i, s in enumerate(model.scenarios) if s.group == where["source"])
         checks.append(check("worst_index", where["index"], place - first + 1))
         if where["source"] == STANDARD:
@@ -106,7 +102,7 @@ def model_document(
     reach, count = number(pair["price_range"]), int(p["general"]["buckets_count"])
     currency = p["currency"][coin]
     if p["general"]["vol_scenarios_count"] != len(_VOLS):
-        raise ValueError("not three volatilities")
+        raise VectorError("not three volatilities")
     scenarios: list[dict[str, Any]] = []
     for i in range(-count, count + 1):
         price = text(reach * i / count)
@@ -193,7 +189,7 @@ def market_and_quantities(case: Any, coin: str, index: Fraction) -> tuple[Margin
         mark = number(case["ticker"][name]["mark_price"]) / index
         perpetual, future = name.endswith("-PERPETUAL"), _FUTURE.fullmatch(name)
         if not perpetual and not future:
-            raise ValueError(f"{name} is neither a perpetual nor a future")
+            raise VectorError(f"{name} is neither a perpetual nor a future")
         expiry = None
         if future:
             expires = datetime.strptime(future[1], "%d%b%y").replace(hour=8, tzinfo=UTC)

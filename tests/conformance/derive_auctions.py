@@ -5,8 +5,10 @@ A bid for the fraction f of what is left takes that share of everything but the 
     portfolio after = (1 - f) (portfolio before - cash of earlier bids) + cash of earlier bids + price
     buffer margin   = maintenance margin - 0.2 (value - maintenance margin)
 
-How a price follows from the auction's clock is the venue's business, not margin: prices and fractions are taken from the file (f is
-its `fLiquidatedOfOriginal`). The file has no parameters: they are those of the model that ships. Times are seconds after the feeds.
+In an insolvent auction nobody pays the account: what the bidder gets comes from the venue's security fund, and the price is zero or
+negative. How a price follows from the auction's clock is the venue's business, not margin: prices and fractions are taken from the
+file (f is its `fLiquidatedOfOriginal`, or where that is zero its `FinalPercentageReceived`, a share of the original account). The
+file has no parameters: they are those of the model that ships. Times are seconds after the feeds.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.risk.margining import Account, MarginMarket, MarginModel, evaluate_model, load_model
-from tests.conformance.cases import Case, Check, number
+from tests.conformance.cases import Case, Check, guarded, members, named, whole
 from tests.conformance.derive_common import EXACT, FLOAT_NOISE, wei
 from tests.conformance.derive_pm1 import CASH, UNDERLYING, market_and_account
 
@@ -27,22 +29,27 @@ BUFFER = Fraction(1, 5)
 
 def matches(document: Any) -> bool:
     cases = document.get("cases") if isinstance(document, dict) else None
-    first = next(iter(cases.values()), None) if isinstance(cases, dict) else None
-    return isinstance(first, dict) and {"Actions", "LiquidationFee"} <= set(first)
+    cases = list(cases.values()) if isinstance(cases, dict) else cases
+    return isinstance(cases, list) and bool(cases) and {"Actions", "LiquidationFee"} <= members(cases[0])
 
 
 def run(document: Any) -> Iterator[Case]:
     model = _model()
-    for name, case in document["cases"].items():
-        result = Case(name)
-        try:
-            paid = Fraction(0)
-            for step, action in enumerate(case["Actions"]):
-                result.checks += _checks(model, action, step, paid)
-                paid += wei(action["Results"]["ExpectedBidPrice"])
-        except (RiskproofError, KeyError, ValueError, TypeError) as error:
-            result.error = f"{type(error).__name__}: {error}"
-        yield result
+    for name, case, skipped in named(document["cases"]):
+        yield guarded(name, partial(_case, model, case), skipped)
+
+
+def _case(model: MarginModel, case: Any) -> list[Check]:
+    checks: list[Check] = []
+    paid, left = Fraction(0), Fraction(1)
+    for step, action in enumerate(case["Actions"]):
+        results = action["Results"]
+        share = wei(results.get("FinalPercentageReceived") or 0)
+        taken = wei(results["fLiquidatedOfOriginal"]) or (share / left if left else Fraction(0))
+        price = max(wei(results["ExpectedBidPrice"]), Fraction(0))
+        checks += _checks(model, action, step, paid, taken, price)
+        paid, left = paid + price, left * (1 - taken)
+    return checks
 
 
 def _model() -> MarginModel:
@@ -51,12 +58,13 @@ def _model() -> MarginModel:
     return MarginModel.from_document(document)
 
 
-def _checks(model: MarginModel, action: Any, step: int, paid: Fraction) -> list[Check]:
+def _checks(
+    model: MarginModel, action: Any, step: int, paid: Fraction, taken: Fraction, price: Fraction
+) -> list[Check]:
     market, account = market_and_account(action["PortfolioAndFeeds"])
-    elapsed = int(number(action["Time"]))
+    elapsed = whole(action["Time"])
     market = replace(market, forwards={k: replace(f, seconds=f.seconds - elapsed) for k, f in market.forwards.items()})
     results = action["Results"]
-    taken, price = wei(results["fLiquidatedOfOriginal"]), wei(results["ExpectedBidPrice"])
     checks = _margins("Pre", results, step, model, market, account)
     return checks + _margins("Post", results, step, model, market, _after(market, account, taken, price, paid))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind
 from riskproof.risk.margining import (
     Account,
@@ -20,24 +20,30 @@ from riskproof.risk.margining import (
     evaluate_model,
 )
 from riskproof.risk.margining.exact import text
-from tests.conformance.cases import Case, Check, number
-from tests.conformance.derive_common import compared, confidence, option_listing, peg_factor, wei
+from tests.conformance.cases import Case, Check, VectorError, guarded, members, named, number, whole
+from tests.conformance.derive_common import (
+    LIMITS,
+    OPTIONS,
+    columns,
+    compared,
+    confidence,
+    feed_of,
+    held_option,
+    peg_factor,
+    wei,
+)
 
 UNDERLYING, CASH, PERPETUAL, BASE = "INDEX", "CASH", "PERP", "BASE"
+FEEDS = ("FeedExpiries", "ForwardsFixed", "ForwardsVariable", "ForwardConfidences", "Rates", "RateConfidences")
 
 
 def matches(document: Any) -> bool:
-    return isinstance(document, dict) and {"volShock", "scenarios", "basis"} <= set(document.get("params", {}))
+    return isinstance(document, dict) and {"volShock", "scenarios", "basis"} <= members(document.get("params"))
 
 
 def run(document: Any) -> Iterator[Case]:
-    for name, case in document["cases"].items():
-        result = Case(name)
-        try:
-            result.checks = _checks(document["params"], case)
-        except (RiskproofError, KeyError, ValueError, TypeError) as error:
-            result.error = f"{type(error).__name__}: {error}"
-        yield result
+    for name, case, skipped in named(document.get("cases")):
+        yield guarded(name, partial(_checks, document["params"], case), skipped)
 
 
 def _checks(parameters: Any, case: Any) -> list[Check]:
@@ -163,7 +169,7 @@ def model_document(p: Any) -> dict[str, Any]:
             "requirement": {"decimals": 18, "direction": "up"},
             "value": {"decimals": 18, "direction": "down"},
         },
-        "limits": {"legs": 128, "expiries": 30, "underlyings": 1, "snapshot_age_seconds": 31_622_400},
+        "limits": LIMITS,
     }
 
 
@@ -177,24 +183,26 @@ def market_and_account(s: Any) -> tuple[MarginMarket, Account]:
     forwards: dict[tuple[str, int], Forward] = {}
     listings = [Listing(CASH, Kind.SPOT, CASH)]
     positions = {CASH: wei(s["Cash"]), PERPETUAL: wei(s["Perps"]), BASE: wei(s["Base"])}
+    columns(s, *OPTIONS)
+    columns(s, *FEEDS)
     for i, expiry in enumerate(s["OptionExpiries"]):
-        seconds = int(number(expiry))
-        settled = wei(s["ForwardsFixed"][i])
+        seconds = whole(expiry)
+        k = feed_of(s, seconds, i)
+        settled = wei(s["ForwardsFixed"][k])
         forward = Forward(
             seconds,
-            settled + wei(s["ForwardsVariable"][i]),
+            settled + wei(s["ForwardsVariable"][k]),
             settled,
-            wei(s["Rates"][i]),
-            wei(s["ForwardConfidences"][i]),
-            wei(s["RateConfidences"][i]),
+            wei(s["Rates"][k]),
+            wei(s["ForwardConfidences"][k]),
+            wei(s["RateConfidences"][k]),
         )
         if forwards.setdefault((UNDERLYING, seconds), forward) != forward:
-            raise ValueError(f"two forwards at {seconds}")
-        listing = option_listing(UNDERLYING, seconds, s, i)
-        if listing.name not in positions:
-            listings.append(listing)
-        positions[listing.name] = positions.get(listing.name, Fraction(0)) + wei(s["OptionAmounts"][i])
-    receivable = wei(s["UnrealisedPerpPNL"]) + wei(s["UnrealisedFunding"])
+            raise VectorError(f"two forwards at {seconds}")
+        held_option(listings, positions, UNDERLYING, seconds, s, i)
+    receivables = {}
+    if positions[PERPETUAL]:  # the venue asks for unsettled P&L and funding of a perpetual that is held
+        receivables[PERPETUAL] = wei(s["UnrealisedPerpPNL"]) + wei(s["UnrealisedFunding"])
     listings.append(
         Listing(PERPETUAL, Kind.PERPETUAL, UNDERLYING, mark=wei(s["PerpPrice"]), confidence=wei(s["PerpConfidence"]))
     )
@@ -206,4 +214,4 @@ def market_and_account(s: Any) -> tuple[MarginMarket, Account]:
         tuple(listings),
         wei(s["StablePrice"]),
     )
-    return market, Account.build(market, positions, {PERPETUAL: receivable}, UNDERLYING)
+    return market, Account.build(market, positions, receivables, UNDERLYING)

@@ -7,11 +7,12 @@ forward moves: the rest of the settlement average is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind, OptionType
 from riskproof.risk.margining import (
     Account,
@@ -25,37 +26,33 @@ from riskproof.risk.margining import (
 )
 from riskproof.risk.margining.exact import text
 from riskproof.risk.margining.surfaces import Svi
-from tests.conformance.cases import Case, Check, number
-from tests.conformance.derive_common import EXACT, confidence, peg_factor
+from tests.conformance.cases import Case, Check, guarded, members, number, truth, whole
+from tests.conformance.cases import named as named_cases
+from tests.conformance.derive_common import EXACT, LIMITS, confidence, peg_factor
 
 SETTLEMENT_WINDOW = 1800
+SKEWS = ("linear", "abs")
 UNDERLYING, CASH, PERPETUAL = "INDEX", "CASH", "PERP"
 # The published P&Ls were computed in float64 from notionals of up to 1e8; differences below this are theirs.
 _FLOAT_NOISE = Fraction(1, 10**7)
 _MARGIN_NOISE = Fraction(1, 10**8)
+_DIRECTIONS = {1: "up", 0: "none", -1: "down"}
+_OTHER = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def matches(document: Any) -> bool:
-    return isinstance(document, dict) and {"VolShock", "Scenarios", "SkewShock"} <= set(document.get("base_params", {}))
+    return isinstance(document, dict) and {"VolShock", "Scenarios", "SkewShock"} <= members(document.get("base_params"))
 
 
 def run(document: Any) -> Iterator[Case]:
-    for case in document["cases"]:
-        result = Case(case["name"])
-        if not case.get("run_by_venue_tests", True):
-            result.skipped = "the venue does not run it"
-        else:
-            try:
-                result.checks = _checks(document["base_params"], case)
-            except (RiskproofError, KeyError, ValueError) as error:
-                result.error = f"{type(error).__name__}: {error}"
-        yield result
+    for name, case, skipped in named_cases(document.get("cases")):
+        yield guarded(name, partial(_checks, document["base_params"], case), skipped)
 
 
 def _checks(base: Any, case: Any) -> list[Check]:
-    parameters = overlaid(base, case.get("params_override", {}))
+    parameters = overlaid(base, case.get("params_override") or {})
     inputs, expected = case["inputs"], case["expected"]
-    model = MarginModel.from_document(model_document(parameters, inputs.get("Collaterals", [])))
+    model = MarginModel.from_document(model_document(parameters, inputs.get("Collaterals") or []))
     market, account = market_and_account(inputs)
     report = evaluate_model(model, market, account)
     checks = [
@@ -73,19 +70,36 @@ def _scenario_checks(scenarios: list[Any], expected: Any, recomputed: Any, repor
         checks.append(
             Check(f"scenario {report.scenario_ids[i]} (recomputed)", number(x), pnl[i], EXACT, Fraction(1, 10**9))
         )
-    published = {
-        (round(number(move), 9), {1: "Up", 0: "None", -1: "Down"}[int(direction)]): number(x)
-        for group in ("reg_losses", "tail_losses")
-        for move, direction, x in expected.get(group, [])
-    }
-    published |= {(Fraction(0), kind): number(x) for kind, x in expected.get("skew_losses", [])}
-    for i, s in enumerate(scenarios):
-        key = (round(number(s["SpotShock"]) - 1, 9), s["VolShockDirection"])
-        if key in published:
-            checks.append(
-                Check(f"scenario_published {report.scenario_ids[i]}", published[key], pnl[i], EXACT, _FLOAT_NOISE)
-            )
+    for i, x in _published(scenarios, expected).items():
+        checks.append(Check(f"scenario_published {report.scenario_ids[i]}", x, pnl[i], EXACT, _FLOAT_NOISE))
     return checks
+
+
+def _published(scenarios: list[Any], expected: Any) -> dict[int, Fraction]:
+    """Published losses by place of their scenario: that of the same moves, in order where several have the same.
+
+    What is left of both is paired in order if it is as many; losses of what is no scenario are ignored, as the venue does.
+    """
+    losses = [
+        ((round(number(move), 9), _DIRECTIONS[whole(direction)]), number(x))
+        for group_losses in ("reg_losses", "tail_losses")
+        for move, direction, x in expected.get(group_losses) or []
+    ]
+    losses += [((Fraction(0), str(kind).lower()), number(x)) for kind, x in expected.get("skew_losses") or []]
+    places: dict[tuple[Fraction, str], list[int]] = {}
+    for i, s in enumerate(scenarios):
+        places.setdefault((round(number(s["SpotShock"]) - 1, 9), direction_of(s)), []).append(i)
+    found: dict[int, Fraction] = {}
+    others = []
+    for key, x in losses:
+        if places.get(key):
+            found[places[key].pop(0)] = x
+        else:
+            others.append(x)
+    left = sorted(i for several in places.values() for i in several)
+    if len(others) == len(left):
+        found |= dict(zip(left, others, strict=True))
+    return dict(sorted(found.items()))
 
 
 def _part_checks(inputs: Any, expected: Any, report: MarginReport) -> list[Check]:
@@ -99,7 +113,7 @@ def _part_checks(inputs: Any, expected: Any, report: MarginReport) -> list[Check
         "PortfolioMTM": sum(values.values(), Fraction(0)),
         "OptionMTM": values["options"],
         "CollateralMTM": values["spot"],
-        "PerpMTM": values["receivables"] - number(inputs.get("UnrealisedFunding", 0)),
+        "PerpMTM": values["receivables"] - _amount(inputs, "UnrealisedFunding"),
         "ForwardContingency": -charge("basis", 0),
         "MMPerpCont": -charge("perpetual", 1),
         "IMPerpCont": -charge("perpetual", 0) + charge("perpetual", 1),
@@ -237,7 +251,7 @@ def model_document(p: Any, collaterals: list[Any]) -> dict[str, Any]:
                 name: {
                     "initial": text(number(c["IMHaircut"]) + number(c["MMHaircut"])),
                     "maintenance": t(c["MMHaircut"]),
-                    "moves": c["IsRiskCancelling"],
+                    "moves": truth(c["IsRiskCancelling"]),
                 }
                 for name, c in named(collaterals)
             },
@@ -246,18 +260,23 @@ def model_document(p: Any, collaterals: list[Any]) -> dict[str, Any]:
             "requirement": {"decimals": 18, "direction": "up"},
             "value": {"decimals": 18, "direction": "down"},
         },
-        "limits": {"legs": 128, "expiries": 30, "underlyings": 1, "snapshot_age_seconds": 31_622_400},
+        "limits": LIMITS,
     }
 
 
+def direction_of(scenario: Any) -> str:
+    """none, up, down, linear or abs."""
+    return str(scenario["VolShockDirection"] or "none").lower()
+
+
 def group(scenario: Any) -> str:
-    if scenario["VolShockDirection"].upper() in ("LINEAR", "ABS"):
+    if direction_of(scenario) in SKEWS:
         return "skew"
     return "tail" if number(scenario["DampeningFactor"]) != 1 else "regular"
 
 
 def _scenario(i: int, s: Any) -> dict[str, Any]:
-    direction = s["VolShockDirection"].lower()
+    direction = direction_of(s)
     scenario: dict[str, Any] = {
         "id": f"s{i}/{s['SpotShock']}/{direction}"[:64],
         "price": text(number(s["SpotShock"]) - 1),
@@ -272,16 +291,16 @@ def _scenario(i: int, s: Any) -> dict[str, Any]:
 
 
 def named(collaterals: list[Any]) -> list[tuple[str, Any]]:
-    """Each collateral with a name of its own."""
-    return [(f"{c['Name']}.{i}", c) for i, c in enumerate(collaterals)]
+    """Each collateral with a name of its own, of the characters that a model's names have."""
+    return [(f"{_OTHER.sub('_', str(c['Name']))[:48]}.{i}", c) for i, c in enumerate(collaterals)]
 
 
 def market_and_account(inputs: Any) -> tuple[MarginMarket, Account]:
     """Feeds and positions of a case. What is not held needs no feed."""
     forwards: dict[tuple[str, int], Forward] = {}
     surfaces: dict[int, Any] = {}
-    for feed in inputs.get("OptionFeeds", []):
-        seconds = int(number(feed["FeedExpiry"]))
+    for feed in inputs.get("OptionFeeds") or []:
+        seconds = whole(feed["FeedExpiry"])
         price = number(feed["Forward"])
         moving = price * max(seconds, 0) / SETTLEMENT_WINDOW if seconds < SETTLEMENT_WINDOW else price
         forwards[UNDERLYING, seconds] = Forward(
@@ -294,13 +313,13 @@ def market_and_account(inputs: Any) -> tuple[MarginMarket, Account]:
         )
         surfaces[seconds] = feed
     listings = [Listing(CASH, Kind.SPOT, CASH)]
-    positions = {CASH: number(inputs.get("Cash", 0))}
-    for leg in inputs.get("Options", []):
-        seconds, strike, call = int(number(leg["Expiry"])), number(leg["Strike"]), bool(leg["IsCall"])
+    positions = {CASH: _amount(inputs, "Cash")}
+    for leg in inputs.get("Options") or []:
+        seconds, strike, call = whole(leg["Expiry"]), number(leg["Strike"]), truth(leg["IsCall"])
         name = f"{seconds}-{text(strike)}-{'C' if call else 'P'}"
         if name not in positions:
             feed = surfaces.get(seconds, {})
-            if "SVIparam" in feed:
+            if feed.get("SVIparam") is not None:
                 volatility = Svi(*(number(x) for x in feed["SVIparam"])).volatility(strike, name)
             else:
                 volatility = number(leg["MarkVol"])
@@ -318,9 +337,10 @@ def market_and_account(inputs: Any) -> tuple[MarginMarket, Account]:
                 )
             )
         positions[name] = positions.get(name, Fraction(0)) + number(leg["Amount"])
-    perpetuals = number(inputs.get("NumPerps", 0))
-    receivable = number(inputs.get("UnrealisedPerpPNL", 0)) + number(inputs.get("UnrealisedFunding", 0))
-    if perpetuals or receivable:
+    perpetuals = _amount(inputs, "NumPerps")
+    receivables = {}
+    if perpetuals:  # the venue asks for unsettled P&L and funding of a perpetual that is held
+        receivables[PERPETUAL] = _amount(inputs, "UnrealisedPerpPNL") + _amount(inputs, "UnrealisedFunding")
         listings.append(
             Listing(
                 PERPETUAL,
@@ -331,7 +351,7 @@ def market_and_account(inputs: Any) -> tuple[MarginMarket, Account]:
             )
         )
         positions[PERPETUAL] = perpetuals
-    for name, c in named(inputs.get("Collaterals", [])):
+    for name, c in named(inputs.get("Collaterals") or []):
         listings.append(Listing(name, Kind.SPOT, name, mark=number(c["Price"]), confidence=_maybe(c, "Confidence")))
         positions[name] = number(c["Amount"])
     market = MarginMarket(
@@ -341,9 +361,12 @@ def market_and_account(inputs: Any) -> tuple[MarginMarket, Account]:
         tuple(listings),
         number(inputs.get("StablePrice", 1)),
     )
-    receivables = {PERPETUAL: receivable} if receivable else {}
     return market, Account.build(market, positions, receivables, UNDERLYING)
 
 
 def _maybe(feed: Any, name: str) -> Fraction | None:
-    return number(feed[name]) if name in feed else None
+    return number(feed[name]) if feed.get(name) is not None else None
+
+
+def _amount(inputs: Any, name: str) -> Fraction:
+    return _maybe(inputs, name) or Fraction(0)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind
 from riskproof.risk.margining import (
     Account,
@@ -25,27 +25,23 @@ from riskproof.risk.margining import (
 from riskproof.risk.margining.book import arrange
 from riskproof.risk.margining.charges.standard import StandardOption
 from riskproof.risk.margining.exact import text
-from tests.conformance.cases import Case, Check, number
-from tests.conformance.derive_common import compared, confidence, option_listing, wei
+from tests.conformance.cases import Case, Check, VectorError, guarded, members, named, number, whole
+from tests.conformance.derive_common import LIMITS, OPTIONS, columns, compared, confidence, feed_of, held_option, wei
 
 SETTLEMENT_WINDOW = 3600
 CASH, UNDERLYINGS = "CASH", ("ETH", "BTC")
+FEEDS = ("FeedExpiries", "Forwards", "ForwardConfidences")
 
 
 def matches(document: Any) -> bool:
-    return isinstance(document, dict) and {"option", "perp", "depeg", "oracle", "base"} <= set(
-        document.get("params", {})
+    return isinstance(document, dict) and {"option", "perp", "depeg", "oracle", "base"} <= members(
+        document.get("params")
     )
 
 
 def run(document: Any) -> Iterator[Case]:
-    for name, case in document["cases"].items():
-        result = Case(name)
-        try:
-            result.checks = _checks(document["params"], case)
-        except (RiskproofError, KeyError, ValueError, TypeError) as error:
-            result.error = f"{type(error).__name__}: {error}"
-        yield result
+    for name, case, skipped in named(document.get("cases")):
+        yield guarded(name, partial(_checks, document["params"], case), skipped)
 
 
 def _checks(parameters: Any, case: Any) -> list[Check]:
@@ -56,7 +52,7 @@ def _checks(parameters: Any, case: Any) -> list[Check]:
     parts = _parts(report) | _alternatives(model, market, account)
     margins = {"HandIM": initial, "realIM": initial, "HandMM": maintenance, "realMM": maintenance}
     # The file gives the bounded margin before it is limited to zero: a book that cannot lose has a positive one there.
-    result = {k: min(v, 0) if "Bounded" in k else v for k, v in case["Result"].items()}
+    result = {k: min(number(v), 0) if "Bounded" in k and v is not None else v for k, v in case["Result"].items()}
     return compared(result, margins, parts)
 
 
@@ -161,7 +157,7 @@ def model_document(p: Any) -> dict[str, Any]:
             "requirement": {"decimals": 18, "direction": "up"},
             "value": {"decimals": 18, "direction": "down"},
         },
-        "limits": {"legs": 128, "expiries": 128, "underlyings": 16, "snapshot_age_seconds": 31_622_400},
+        "limits": LIMITS,
     }
 
 
@@ -172,28 +168,32 @@ def market_and_account(s: Any) -> tuple[MarginMarket, Account]:
     positions = {CASH: wei(s["Cash"])}
     receivables: dict[str, Fraction] = {}
     indices: dict[str, Index] = {}
+    columns(s, "OptionUnderlying", *OPTIONS)
+    columns(s, *FEEDS)
     for i, underlying in enumerate(s["OptionUnderlying"]):
-        seconds = int(number(s["OptionExpiries"][i]))
+        if underlying not in UNDERLYINGS:
+            raise VectorError(f"no underlying {underlying!r}: {' or '.join(UNDERLYINGS)} is expected")
+        seconds = whole(s["OptionExpiries"][i])
+        k = feed_of(s, seconds, i)
         settlement = s.get(f"SettlementPrice{underlying}")
-        near = int(number(s["FeedExpiries"][i])) < SETTLEMENT_WINDOW and settlement is not None
-        price = wei(settlement if near else s["Forwards"][i])
-        forward = Forward(seconds, price, confidence=wei(s["ForwardConfidences"][i]))
+        near = seconds < SETTLEMENT_WINDOW and settlement is not None
+        price = wei(settlement if near else s["Forwards"][k])
+        forward = Forward(seconds, price, confidence=wei(s["ForwardConfidences"][k]))
         if forwards.setdefault((underlying, seconds), forward) != forward:
-            raise ValueError(f"two forwards of {underlying} at {seconds}")
-        listing = option_listing(underlying, seconds, s, i)
-        if listing.name not in positions:
-            listings.append(listing)
-        positions[listing.name] = positions.get(listing.name, Fraction(0)) + wei(s["OptionAmounts"][i])
+            raise VectorError(f"two forwards of {underlying} at {seconds}")
+        held_option(listings, positions, underlying, seconds, s, i)
     for k, underlying in enumerate(UNDERLYINGS):
+        if s.get(f"{underlying}SpotPrice") is None and not (s.get(f"Perps_{underlying}") or s.get(f"w{underlying}")):
+            continue  # neither held nor quoted
         spot, mark = wei(s[f"{underlying}SpotPrice"]), wei(s["PerpPrice"][k])
         sure, mark_sure = (wei(x) for x in s["SpotPerpConfidences"][k])
         indices[underlying] = Index(spot, sure)
-        perpetual, asset, size = f"{underlying}-PERP", f"w{underlying}", wei(s[f"Perps_{underlying}"])
+        perpetual, asset, size = f"{underlying}-PERP", f"w{underlying}", wei(s.get(f"Perps_{underlying}") or 0)
         listings.append(Listing(perpetual, Kind.PERPETUAL, underlying, mark=mark, confidence=mark_sure))
         listings.append(Listing(asset, Kind.SPOT, underlying, mark=spot, confidence=sure))
-        positions |= {perpetual: size, asset: wei(s[asset])}
+        positions |= {perpetual: size, asset: wei(s.get(asset) or 0)}
         if size:
-            entry, paid = s[f"LastEntry{underlying}"], s[f"Account{underlying}FundingIndex"]
+            entry, paid = s.get(f"LastEntry{underlying}"), s.get(f"Account{underlying}FundingIndex")
             gain = Fraction(0) if entry is None else mark - wei(entry)
             funding = Fraction(0) if paid is None else wei(paid) - wei(s[f"{underlying}GlobalFundingIndex"])
             receivables[perpetual] = size * (gain + funding)

@@ -102,7 +102,7 @@ def margins(p: Any, inputs: Any) -> tuple[float, float, list[float]]:
 
     both = abs(perpetuals) * spot * f(other["MM_PERP_PERCENT"])
     initial = abs(perpetuals) * spot * f(other["IM_PERP_PERCENT"]) + unsure(held, abs(perpetuals) * spot)
-    value = f(inputs["UnrealisedPerpPNL"]) + f(inputs["UnrealisedFunding"])
+    value = f(inputs["UnrealisedPerpPNL"]) + f(inputs["UnrealisedFunding"]) if perpetuals else 0.0
     expiries = {int(number(x["FeedExpiry"])): Expiry(p, x) for x in inputs["OptionFeeds"]}
     for o in inputs["Options"]:
         legs, key = expiries[int(number(o["Expiry"]))].legs, (f(o["Strike"]), bool(o["IsCall"]))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind
 from riskproof.risk.margining import (
     Account,
@@ -23,7 +23,7 @@ from riskproof.risk.margining import (
     evaluate_model,
 )
 from riskproof.risk.margining.exact import nearest, text
-from tests.conformance.cases import Case, Check, number
+from tests.conformance.cases import Case, Check, VectorError, guarded, number
 from tests.conformance.venue_common import PRICING, check, document
 
 PRICE_DECIMALS, RATE_DECIMALS = 9, 5
@@ -31,31 +31,33 @@ _OTHERS = ("mr2", "mr3", "mr5", "mr9")
 
 
 def matches(file: Any) -> bool:
-    return isinstance(file, dict) and isinstance(file.get("risk_units"), dict) and "account" in file
+    return isinstance(file, dict) and isinstance(file.get("risk_units"), dict) and isinstance(file.get("account"), dict)
 
 
 def run(file: Any) -> Iterator[Case]:
     reports: dict[str, MarginReport] = {}
+
+    def checks(name: str, unit: Any) -> list[Check]:
+        market, account = market_and_account({name: unit})
+        model = MarginModel.from_document(model_document(name, unit, market))
+        report = evaluate_model(model, market, account)
+        found = _checks(unit["expected"], model, report)
+        reports[name] = report
+        return found
+
     for name, unit in file["risk_units"].items():
-        result = Case(name)
-        try:
-            market, account = market_and_account({name: unit})
-            model = MarginModel.from_document(model_document(name, unit, market))
-            reports[name] = evaluate_model(model, market, account)
-            result.checks = _checks(unit["expected"], model, reports[name])
-        except (RiskproofError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
-            result.error = f"{type(error).__name__}: {error}"
-        yield result
-    total = Case("account")
-    borrowed = {side: _borrowed(file["account"], side) for side in ("Mmr", "Imr")}
-    if len(reports) < len(file["risk_units"]):
-        total.error = "a risk unit is missing"
-    else:
-        total.checks = [
-            check("totalMmr", file["account"]["totalMmr"], borrowed["Mmr"] + _sum(reports, "maintenance")),
-            check("totalImr", file["account"]["totalImr"], borrowed["Imr"] + _sum(reports, "initial")),
-        ]
-    yield total
+        yield guarded(name, partial(checks, name, unit))
+    yield guarded("account", partial(_totals, file, reports))
+
+
+def _totals(file: Any, reports: dict[str, MarginReport]) -> list[Check]:
+    missing = [name for name in file["risk_units"] if name not in reports]
+    if missing:
+        raise VectorError(f"no margin of risk unit {', '.join(missing)}")
+    return [
+        check(f"total{side}", file["account"][f"total{side}"], _borrowed(file["account"], side) + _sum(reports, margin))
+        for side, margin in (("Mmr", "maintenance"), ("Imr", "initial"))
+    ]
 
 
 def _sum(reports: dict[str, MarginReport], margin: str) -> Fraction:
@@ -100,7 +102,7 @@ def market_and_account(units: Any) -> tuple[MarginMarket, Account]:
         indices[name] = Index(_rounded(pnl / (move * sum(sizes, Fraction(0))), PRICE_DECIMALS))
         for position, size in zip(unit["positions"], sizes, strict=True):
             if not position["instId"].endswith("-SWAP"):
-                raise ValueError(f"{position['instId']} is not a perpetual")
+                raise VectorError(f"{position['instId']} is not a perpetual")
             mark = _rounded(number(position["delta_usd"]) / size, PRICE_DECIMALS)
             listings.append(Listing(position["instId"], Kind.PERPETUAL, name, mark=mark))
             quantities[position["instId"]] = size

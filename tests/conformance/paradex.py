@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.risk.margining import MarginModel, load_model
 from riskproof.risk.margining.charges.delta import Delta
 from riskproof.risk.margining.volatility import Move, PowerScaling
-from tests.conformance.cases import Case, Check, number
+from tests.conformance.cases import Case, Check, VectorError, guarded, number
 
 COLUMNS = ["spot_shock_pct", "vol_shock_pct", "weight_pct"]
 _POWERS = re.compile(r"iv\*\(1\+shock\*\((\d+)/max\(dte_floor,dte\)\)\^p\), p=([\d.]+) if dte<(\d+) else ([\d.]+)")
@@ -26,12 +26,7 @@ def matches(file: Any) -> bool:
 def run(file: Any) -> Iterator[Case]:
     model = load_model("paradex24")
     for name, part in (("scenarios", _scenarios), ("parameters", _parameters)):
-        result = Case(name)
-        try:
-            result.checks = part(file, model)
-        except (RiskproofError, KeyError, ValueError, TypeError, AttributeError) as error:
-            result.error = f"{type(error).__name__}: {error}"
-        yield result
+        yield guarded(name, partial(part, file, model))
 
 
 def _scenarios(file: Any, model: MarginModel) -> list[Check]:
@@ -53,7 +48,7 @@ def _parameters(file: Any, model: MarginModel) -> list[Check]:
         for pattern, key in ((_POWERS, "vol"), (_DELTA, "min_delta"), (_MAINTENANCE, "mmr"))
     )
     if powers is None or deltas is None or share is None:
-        raise ValueError("vol, min_delta or mmr is not written as before")
+        raise VectorError("vol, min_delta or mmr is not written as before")
     scaling, charges = model.volatility.scaling, dict(model.charges)
     net, hedged = charges["delta_net"], charges["delta_hedged"]
     if not isinstance(scaling, PowerScaling) or not isinstance(net, Delta) or not isinstance(hedged, Delta):

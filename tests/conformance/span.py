@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind, OptionType
 from riskproof.risk.margining import (
     Account,
@@ -39,7 +38,7 @@ from riskproof.risk.margining.exact import nearest, text
 from riskproof.risk.margining.grid import State
 from riskproof.risk.margining.volatility import Move
 from riskproof.units import SECONDS_PER_DAY
-from tests.conformance.cases import Case, Check, number
+from tests.conformance.cases import Case, Check, VectorError, described, guarded, number
 from tests.conformance.venue_common import check, document
 
 COLUMNS = ["scenario", "price_move_in_scan_ranges", "vol_move_in_vol_scan_ranges", "weight"]
@@ -53,13 +52,14 @@ _NAMED_LEG = re.compile(r"(long|short)_(?:[a-z0-9]+_)*?(future|call|put)(?:_|$)"
 
 
 def matches(file: Any) -> bool:
-    return isinstance(file, dict) and file.get("scenario_table", {}).get("columns") == COLUMNS
+    table = file.get("scenario_table") if isinstance(file, dict) else None
+    return isinstance(table, dict) and table.get("columns") == COLUMNS
 
 
 def run(file: Any) -> Iterator[Case]:
     rows = file["scenario_table"]["rows"]
     extreme = [number(x) for x in next(iter(file["scenario_table"]["EM_CF_examples"].values()))]
-    yield _case("scenario table", partial(_table, rows, extreme))
+    yield guarded("scenario table", partial(_table, rows, extreme))
     for name, section in file.items():
         if name == "scenario_table" or not isinstance(section, dict):
             continue
@@ -70,24 +70,15 @@ def run(file: Any) -> Iterator[Case]:
         else:
             for lot, terms in section.items():
                 if isinstance(terms, dict) and {"scan_risk_per_unit", "lot"} <= terms.keys():
-                    yield _case(f"{name} {lot}", partial(_lot, terms, rows))
+                    yield guarded(f"{name} {lot}", partial(_lot, terms, rows))
 
 
 def _guarded(name: str, cases: Iterator[Case]) -> Iterator[Case]:
     """The cases of a section; one that fails if the section cannot be read."""
     try:
         yield from cases
-    except (RiskproofError, KeyError, ValueError, TypeError, StopIteration) as error:
-        yield Case(name, error=f"{type(error).__name__}: {error}")
-
-
-def _case(name: str, checks: Callable[[], list[Check]]) -> Case:
-    result = Case(name)
-    try:
-        result.checks = checks()
-    except (RiskproofError, KeyError, ValueError, TypeError, AttributeError) as error:
-        result.error = f"{type(error).__name__}: {error}"
-    return result
+    except Exception as error:
+        yield Case(name, error=described(error))
 
 
 def _table(rows: Any, extreme: list[Fraction]) -> list[Check]:
@@ -186,7 +177,7 @@ def _legs(position: str) -> list[list[tuple[Fraction, str, str | None, bool]]]:
     """Alternatives of a position's text, each a list of (size, name, month, whether an option)."""
     found = list(_LEG.finditer(position))
     if not found:
-        raise ValueError(f"no position in {position!r}")
+        raise VectorError(f"no position in {position!r}")
     legs = [
         (
             Fraction(m["size"]),
@@ -258,7 +249,7 @@ def _commodity(name: str, section: Any, rows: Any) -> Iterator[Case]:
                 report = evaluate_model(model, market, Account.build(market, {future.name: Fraction(1)}))
                 return _array("array", losses, tuple(-x for x in report.sets[0].pnl), _unit(losses))
 
-            yield _case(f"{name} {key}", of_future)
+            yield guarded(f"{name} {key}", of_future)
     values = PublishedValues(model, market, arrays=arrays)
     for case, legs in parsed:
         quantities = {leg: size for size, leg, _, _ in legs}
@@ -267,7 +258,7 @@ def _commodity(name: str, section: Any, rows: Any) -> Iterator[Case]:
         def of_position(case: Any = case, quantities: dict[str, Fraction] = quantities) -> list[Check]:
             return _position(case, evaluate_model(model, market, Account.build(market, quantities), values))
 
-        yield _case(f"{name} {title}", of_position)
+        yield guarded(f"{name} {title}", of_position)
 
 
 def _position(case: Any, report: MarginReport) -> list[Check]:
@@ -337,7 +328,7 @@ def _example(name: str, section: Any, rows: Any) -> Iterator[Case]:
         ]
 
     for key, requirement in section["expected_requirement"].items():
-        yield _case(f"{name} {key}", partial(checks, key, requirement))
+        yield guarded(f"{name} {key}", partial(checks, key, requirement))
 
 
 # --- margin of a lot --------------------------------------------------------------------------------------------------
