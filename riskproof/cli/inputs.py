@@ -32,6 +32,13 @@ HISTORY = click.option(
     type=FILE,
     help="History that the model names (riskproof history); may be given again.",
 )
+SIGNATURES = click.option(
+    "--require-signatures",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many keys of the set, all of the venue, must have signed an attestation.",
+)
 
 
 def load_market(path: Path) -> Market:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import kind_of, read_bytes
-from riskproof.cli.inputs import FILE, HISTORY
+from riskproof.cli.inputs import FILE, HISTORY, SIGNATURES
 from riskproof.cli.output import emit_json, json_option, money, progress, reports_errors
 from riskproof.errors import InputError
 from riskproof.units import format_time
@@ -36,6 +36,7 @@ EXIT = {"valid": 0, "invalid": 1, "malformed": 2}
 @click.option("--opening", type=FILE, help="Opening (for auditors): roots, columns, P&L and margin are recomputed.")
 @click.option("--now", type=int, help="Verify as of this time, seconds since the epoch [default: the clock].")
 @click.option("--max-snapshot-age", type=int, help="Largest age of the snapshot at issue, seconds.")
+@SIGNATURES
 @json_option
 @reports_errors
 def verify(
@@ -51,6 +52,7 @@ def verify(
     opening: Path | None,
     now: int | None,
     max_snapshot_age: int | None,
+    require_signatures: int,
     as_json: bool,
 ) -> None:
     """Verify an attestation, or with --attestation a disclosure of one of its positions.
@@ -85,6 +87,7 @@ def verify(
                 nonce=nonce,
                 market=_optional(market),
                 max_snapshot_age=max_snapshot_age,
+                required_signatures=require_signatures,
                 venue=venue,
             )
         else:
@@ -99,6 +102,7 @@ def verify(
                 histories=[read_bytes(path) for path in history_files],
                 opening=_optional(opening),
                 max_snapshot_age=max_snapshot_age,
+                required_signatures=require_signatures,
                 venue=venue,
             )
     if as_json:

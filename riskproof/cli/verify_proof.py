@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import kind_of, read_bytes
-from riskproof.cli.inputs import FILE
+from riskproof.cli.inputs import FILE, SIGNATURES
 from riskproof.cli.output import emit_json, json_option, progress, reports_errors
 from riskproof.cli.verify import EXIT, check_lines
 from riskproof.errors import InputError, ProofError, RiskproofError
@@ -73,6 +73,7 @@ def check_model(asked: Challenge, given: AnyModel | None, path: Path | None) -> 
 )
 @click.option("--max-snapshot-age", type=int, help="Largest age of a snapshot when it was attested, seconds.")
 @click.option("--clock-tolerance", type=int, help="Seconds by which clocks may differ [default: 10].")
+@SIGNATURES
 @click.option("--reference", is_flag=True, help="Ask the slow second verifier too, and say whether the two agree.")
 @json_option
 @reports_errors
@@ -86,6 +87,7 @@ def verify_proof(
     now: int | None,
     max_snapshot_age: int | None,
     clock_tolerance: int | None,
+    require_signatures: int,
     reference: bool,
     as_json: bool,
 ) -> None:
@@ -121,7 +123,12 @@ def verify_proof(
     cache, second = MarketCache(), None
     with progress("recomputing the rows; the first time on a machine this compiles the kernel ..."):
         (verdict,) = verify_proofs(
-            [case], now=at, clock_tolerance=tolerance, max_snapshot_age=max_snapshot_age, cache=cache
+            [case],
+            now=at,
+            clock_tolerance=tolerance,
+            max_snapshot_age=max_snapshot_age,
+            required_signatures=require_signatures,
+            cache=cache,
         )
     if reference:
         from riskproof.verify.second_opinion import second_opinion

@@ -36,6 +36,7 @@ def verify_proof(
     model: bytes | None = None,
     clock_tolerance: int = DEFAULT_CLOCK_TOLERANCE,
     max_snapshot_age: int | None = None,
+    required_signatures: int = 1,
     cache: MarketCache | None = None,
 ) -> ProofVerdict:
     """Verify a proof. Everything but the challenge, the keys and the numbers may be hostile.
@@ -49,6 +50,7 @@ def verify_proof(
         model: the challenge's model, if the challenge does not carry it and it does not ship.
         clock_tolerance: seconds by which clocks may differ.
         max_snapshot_age: largest age of a snapshot when its attestation was issued, seconds; None: the attestation's own limit.
+        required_signatures: how many different keys of its venue must have signed each attestation.
         cache: to keep markets and rows between calls.
 
     Raises:
@@ -57,7 +59,12 @@ def verify_proof(
     """
     case = ProofCase(proof, challenge, attestations, keys, markets, model)
     return verify_proofs(
-        [case], now=now, clock_tolerance=clock_tolerance, max_snapshot_age=max_snapshot_age, cache=cache
+        [case],
+        now=now,
+        clock_tolerance=clock_tolerance,
+        max_snapshot_age=max_snapshot_age,
+        required_signatures=required_signatures,
+        cache=cache,
     )[0]
 
 
@@ -67,16 +74,17 @@ def verify_proofs(
     now: int,
     clock_tolerance: int = DEFAULT_CLOCK_TOLERANCE,
     max_snapshot_age: int | None = None,
+    required_signatures: int = 1,
     cache: MarketCache | None = None,
 ) -> list[ProofVerdict]:
     """Verify many proofs with one pairing check for all of one column size; if it fails, one by one, which names the bad ones.
 
     The verdicts are those of `verify_proof`, in the order of the cases; it raises as that does.
     """
-    check_call(now, clock_tolerance, max_snapshot_age, 1)
+    check_call(now, clock_tolerance, max_snapshot_age, required_signatures)
     if len(cases) > MAX_BATCH:
         raise InputError(f"{len(cases)} proofs", where="cases", expected=f"at most {MAX_BATCH} at once")
-    session = Session(cache or MarketCache(), now, clock_tolerance, max_snapshot_age)
+    session = Session(cache or MarketCache(), now, clock_tolerance, max_snapshot_age, required_signatures)
     parsed_keys = [session.keys(case) for case in cases]
     runs = [Run() for _ in cases]
     prepared: list[Prepared | None] = [None] * len(cases)

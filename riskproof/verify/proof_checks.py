@@ -88,11 +88,19 @@ class Prepared:
 class Session:
     """What the proofs of one call share: the time, the caller's limits, key sets read and attestations verified."""
 
-    def __init__(self, cache: MarketCache, now: int, clock_tolerance: int, max_snapshot_age: int | None) -> None:
+    def __init__(
+        self,
+        cache: MarketCache,
+        now: int,
+        clock_tolerance: int,
+        max_snapshot_age: int | None,
+        required_signatures: int,
+    ) -> None:
         self.cache = cache
         self.now = now
         self.clock_tolerance = clock_tolerance
         self._max_snapshot_age = max_snapshot_age
+        self._required_signatures = required_signatures
         self._keys: dict[bytes, KeySet] = {}
         self._verdicts: dict[tuple[bytes, int], Verdict] = {}
         self._markets: dict[bytes, Market] = {}
@@ -138,7 +146,7 @@ class Session:
                     venue=None,
                     clock_tolerance=self.clock_tolerance,
                     max_snapshot_age=self._max_snapshot_age,
-                    required_signatures=1,
+                    required_signatures=self._required_signatures,
                 )
 
             known = self._verdicts[signed, id(keys)] = Run().verdict(checks)

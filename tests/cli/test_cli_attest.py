@@ -59,12 +59,26 @@ def test_the_disclosed_margin_is_the_margin_rounded_up(venue: Run) -> None:
         (("--audience", "lender", "--nonce", "n1", "--now", "1000000000"), 4),
         (("--audience", "lender", "--nonce", "n1", "--venue", "venue-b"), 3),
         (("--audience", "lender", "--nonce", "n1", "--max-snapshot-age", "60"), 8),
+        (("--audience", "lender", "--nonce", "n1", "--require-signatures", "2"), 1),
     ],
 )
 def test_invalid_names_the_check_and_exits_1(venue: Run, more: tuple[str, ...], check: int) -> None:
     got = document(venue("verify", "att.json", "--keys", "keys.json", *more, "--json", code=1))
     assert (got["outcome"], got["failed_check"]) == ("invalid", check)
     assert got["reason"]
+
+
+def test_two_signatures_required(venue: Run) -> None:
+    venue("keys", "new", "--out", "key2", "--venue", "venue-a")
+    Path("both.json").write_text(venue("keys", "public", "key", "key2").stdout)
+    attest(venue, "two.json", "two-opening.json", "--key", "key2")
+    two = ("--require-signatures", "2", "--json")
+    assert document(venue("verify", "two.json", "--keys", "both.json", *two))["outcome"] == "valid"
+    got = document(venue("verify", "two.json", "--keys", "keys.json", *two, code=1))
+    assert (got["failed_check"], got["reason"]) == (1, "1 signatures by known keys, 2 required")
+    assert "0 is not in the range x>=1" in venue(
+        "verify", "two.json", "--keys", "both.json", "--require-signatures", "0", code=2
+    ).stderr
 
 
 def test_another_venues_keys_do_not_verify(venue: Run) -> None:

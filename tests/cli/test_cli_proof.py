@@ -414,6 +414,7 @@ def _relabel(asked: Challenge) -> None:
         ("a", (), 42),
         ("aab", (), 42),
         ("ab", ("--max-snapshot-age", "29"), 43),
+        ("ab", ("--require-signatures", "2"), 43),
         ("ab", ("--now", str(NOW + 3_596), "--clock-tolerance", "0"), 41),
     ],
 )

@@ -109,6 +109,7 @@ class Venue:
         exclusive: ExclusiveWindow | None = None,
         epoch: int | None = None,
         retired: tuple[int, ...] | None = None,
+        cosigners: Sequence[SigningKey] = (),
     ) -> Account:
         secret = self.key.account_secret(account)
         tag_epoch = epoch_of(issued_at) if epoch is None else epoch
@@ -130,6 +131,7 @@ class Venue:
                 exclusive=exclusive,
             ),
             self.key,
+            *cosigners,
         )
         return Account(self, portfolio, built)
 

@@ -47,7 +47,7 @@ from riskproof.attest.net_risk import UnsignedProof
 from riskproof.commit.columns import Blinding
 from riskproof.commit.identity import G_ID, H_ID
 from riskproof.commit.points import parse_g1, point_bytes, scalar
-from riskproof.errors import ProofError
+from riskproof.errors import InputError, ProofError
 from riskproof.market.marketfile import Market
 from riskproof.proof.challenge import Challenge, StatementKind
 from riskproof.proof.document import ProofDocument
@@ -55,7 +55,7 @@ from riskproof.proof.identity import prove_same, verify_same
 from riskproof.proof.transcript import Transcript
 from riskproof.units import format_time
 from riskproof.verify import Outcome
-from riskproof.verify.net_risk import MarketCache, verify_proof
+from riskproof.verify.net_risk import MarketCache, ProofVerdict, verify_proof
 
 MALLORY = SigningKey.from_seed(bytes([66]) * 32, "holder")
 
@@ -326,6 +326,46 @@ def test_an_attestation_that_is_not_valid_by_itself(short: Account) -> None:
     )
     other_venue = KeySet((replace(key.public, venue="venue-q"),))
     refused(with_keys(other_venue), 43, "^the attestation of 'venue-a': check 3, key belongs to the venue: ")
+
+
+def test_more_than_one_signature_required(short: Account, hedge: Account) -> None:
+    """Each attestation by itself: one that two keys signed does not make up for one that a single key signed."""
+    second, auditor = SigningKey.generate("venue-a"), SigningKey.generate("auditor")
+
+    def cosigned(key: SigningKey) -> Account:
+        return short.venue.attest(short.portfolio, cosigners=[key])
+
+    def judged(accounts: list[Account], keys: list[KeySet], required: int) -> ProofVerdict:
+        asked = asked_of(accounts)
+        return verify_proof(
+            answer(asked, accounts),
+            asked.to_bytes(),
+            [a.attestation for a in accounts],
+            keys,
+            [a.venue.market_bytes for a in accounts],
+            now=NOW,
+            required_signatures=required,
+        )
+
+    twice, own = cosigned(second), short.venue.key.public
+    both = KeySet((own, second.public))
+    assert judged([twice], [both], 2).outcome is Outcome.VALID
+    assert judged([twice], [KeySet((own,))], 1).outcome is Outcome.VALID
+    one_known = "^the attestation of 'venue-a': check 1, signed by a known key: 1 signatures by known keys, 2 required$"
+    refused(judged([twice], [KeySet((own,))], 2), 43, one_known)
+    refused(judged([short], [both], 2), 43, one_known)
+    refused(
+        judged([cosigned(auditor)], [KeySet((own, auditor.public))], 2),
+        43,
+        "^the attestation of 'venue-a': check 3, key belongs to the venue: the attestation speaks for 'venue-a'",
+    )
+    refused(
+        judged([twice, hedge], [both, hedge.venue.keys], 2),
+        43,
+        "^the attestation of 'venue-b': check 1, signed by a known key: 1 signatures by known keys, 2 required$",
+    )
+    with pytest.raises(InputError, match=r"^required_signatures: no signature required"):
+        judged([short], [both], 0)
 
 
 # ---- one person ----------------------------------------------------------------------------------------------------------
