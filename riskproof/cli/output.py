@@ -72,9 +72,16 @@ def progress(message: str, *, after: float = 1.0) -> Iterator[None]:
         timer.cancel()
 
 
-def compiling() -> Any:
-    """Progress message for work that compiles the kernel the first time it runs on a machine."""
-    return progress("compiling the kernel, once; it is kept for the next time where a cache folder can be written ...")
+@contextmanager
+def compiling(*, after: float = 1.0) -> Iterator[None]:
+    """Say on standard error, once, that kernels are compiled: if they are, and it takes longer than `after` seconds in all."""
+    from numba.core.event import install_listener
+
+    from riskproof.cli.compile_notice import KIND, CompileNotice
+
+    message = "compiling the kernel, once; it is kept for the next time where a cache folder can be written ..."
+    with install_listener(KIND, CompileNotice(lambda: click.echo(message, err=True), after)):
+        yield
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, mark: int | None = None) -> str:
