@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from riskproof.attest.holder import ExclusiveWindow
     from riskproof.client import Client
 
+SERVED_MODEL = click.option("--model", default="", help="Name of a model that the venue serves [default: the venue's].")
+
 
 @click.group()
 def remote() -> None:
@@ -112,34 +114,39 @@ def holder(client: Client, account: str, holder_identity: str) -> None:
 
 @remote.command()
 @click.option("--account", required=True, help="Account id.")
+@SERVED_MODEL
 @json_option
 @reports_errors
 @connected
-def margin(client: Client, account: str, as_json: bool) -> None:
+def margin(client: Client, account: str, model: str, as_json: bool) -> None:
     """Risk and margin of an account at the snapshot published last. Operators, and the account's holder."""
-    got = client.compute_margin(account)
-    worst = next(s for s in got.scenarios if s.id == got.worst_scenario_id)
+    got = client.compute_margin(account, model=model)
+    worst = next((s for s in got.scenarios if s.id == got.worst_scenario_id), None)
     if as_json:
         emit_json(
             {
                 "snapshot_digest": got.snapshot_digest.hex(),
-                "array_digest": got.array_digest.hex(),
+                "model_digest": got.model_digest.hex(),
+                "array_digest": got.array_digest.hex() or None,
                 "value_micros": got.value_micros,
                 "scenarios": [{"id": s.id, "pnl_micros": s.pnl_micros} for s in got.scenarios],
-                "worst": {"id": worst.id, "pnl_micros": worst.pnl_micros},
+                "worst": None if worst is None else {"id": worst.id, "pnl_micros": worst.pnl_micros},
                 "initial_margin_micros": got.initial_margin_micros,
                 "maintenance_margin_micros": got.maintenance_margin_micros,
             }
         )
         return
-    names = ["value of the book", f"worst scenario {worst.id}", "initial margin", "maintenance margin"]
-    figures = [got.value_micros, worst.pnl_micros, got.initial_margin_micros, got.maintenance_margin_micros]
-    rows = [list(row) for row in zip(names, amounts(figures), strict=True)]
+    figures = {"value of the book": got.value_micros}
+    if worst is not None:
+        figures[f"worst scenario {worst.id}"] = worst.pnl_micros
+    figures |= {"initial margin": got.initial_margin_micros, "maintenance margin": got.maintenance_margin_micros}
+    rows = [list(row) for row in zip(figures, amounts(list(figures.values())), strict=True)]
     click.echo(table([f"account {account}", f"model {got.model_digest.hex()[:8]}"], rows))
 
 
 @remote.command()
 @click.option("--account", required=True, help="Account id.")
+@SERVED_MODEL
 @click.option("--audience", default="", help="Whom the attestation is for.")
 @click.option("--nonce", default="", help="What the audience asked to see in it.")
 @click.option("--ttl", type=int, default=0, help="Seconds until it expires [default: the venue's].")
@@ -166,6 +173,7 @@ def margin(client: Client, account: str, as_json: bool) -> None:
 def attest(
     client: Client,
     account: str,
+    model: str,
     audience: str,
     nonce: str,
     ttl: int,
@@ -197,6 +205,7 @@ def attest(
     made = client.create_attestation(
         account,
         request_id=request_id,
+        model=model,
         disclosure=Disclosure(policy),
         audience=audience,
         nonce=nonce,

@@ -89,8 +89,9 @@ class Margin:
     """Risk of a book. Amounts are micros of the numeraire; value and P&L rounded down, margins up.
 
     Attributes:
-        registry_digest, snapshot_digest, model_digest, array_digest, kernel: what it was computed from.
-        scenarios: in the model's order.
+        registry_digest, snapshot_digest, model_digest, array_digest, kernel: what it was computed from; models of version 2 have
+            no array, and its digest is b"".
+        scenarios: in the model's order. worst_scenario_id: "" if there is none.
         greeks_json: JSON, b"" unless asked for.
         position_version: of the account, 0 for a hypothetical book.
     """

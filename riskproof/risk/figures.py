@@ -7,16 +7,24 @@ version 2   the margin engine's report (riskproof.risk.margining), each figure r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from riskproof import units
 from riskproof.errors import ModelError
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import RiskArray, compute_array
-from riskproof.risk.margining import AnyModel, MarginReport, margin
+from riskproof.risk.margining import (
+    AnyModel,
+    MarginReport,
+    UnitValues,
+    evaluate_model,
+    from_market,
+    from_portfolio,
+)
 from riskproof.risk.model import RiskModel
 from riskproof.risk.portfolio_risk import PortfolioRisk, evaluate
 
@@ -47,8 +55,9 @@ class Figures(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class MarginFigures:
-    """`Figures` of a margin report. Secret: the repr shows only how many scenarios there are."""
+    """`Figures` of a margin report, and its equity. Secret: the repr shows only how many scenarios there are."""
 
+    value_micros: int
     initial_margin_micros: int
     maintenance_margin_micros: int
     pnl_micros: tuple[int, ...]
@@ -63,6 +72,7 @@ class MarginFigures:
         pnl = report.pnl
         worst = min(range(len(pnl)), key=pnl.__getitem__, default=None)
         return cls(
+            _micros(report.rounding.of_value(report.equity), "equity"),
             _micros(report.rounding.of_requirement(report.initial), "initial margin", requirement=True),
             _micros(report.rounding.of_requirement(report.maintenance), "maintenance margin", requirement=True),
             tuple(_micros(report.rounding.of_value(x), "P&L") for x in pnl),
@@ -79,20 +89,33 @@ class RiskBasis:
     """A market under a model, ready for books: what anyone recomputes an attestation's figures from.
 
     Attributes:
-        array: of version 1; None under a model of version 2.
+        array: of version 1; None under a model of version 2, which keeps the values of what it has met instead.
         histories: what the joint moves of a tail block come from; the model has their digests.
     """
 
     market: Market
     model: AnyModel
-    array: RiskArray | None
+    array: RiskArray | None = field(repr=False)
     histories: tuple[History, ...] = ()
 
     @classmethod
-    def build(cls, market: Market, model: AnyModel, histories: Sequence[History] = ()) -> RiskBasis:
-        """Compute what comes before any book (SnapshotError, DomainError, OverflowMoneyError)."""
-        array = compute_array(market, model) if isinstance(model, RiskModel) else None
+    def build(
+        cls,
+        market: Market,
+        model: AnyModel,
+        histories: Sequence[History] = (),
+        *,
+        cancel: Callable[[], None] | None = None,
+    ) -> Self:
+        """Compute what comes before any book; `cancel` as of `compute_array` (SnapshotError, DomainError, OverflowMoneyError)."""
+        array = compute_array(market, model, cancel=cancel) if isinstance(model, RiskModel) else None
         return cls(market, model, array, tuple(histories))
+
+    @cached_property
+    def _values(self) -> UnitValues:
+        if isinstance(self.model, RiskModel):
+            raise AssertionError("a model of version 1 has an array")
+        return UnitValues(self.model, from_market(self.market, self.histories))
 
     @property
     def kernel(self) -> str:
@@ -102,6 +125,11 @@ class RiskBasis:
     @property
     def array_digest(self) -> bytes | None:
         return None if self.array is None else self.array.digest
+
+    def report(self, book: Portfolio) -> MarginReport:
+        """A book's margin under a model of version 2; raises as `figures`, but for amounts of any size."""
+        values = self._values
+        return evaluate_model(values.model, values.market, from_portfolio(self.market, book), values)
 
     def figures(self, book: Portfolio) -> PortfolioRisk | MarginFigures:
         """A book's figures.
@@ -116,4 +144,4 @@ class RiskBasis:
             if self.array is None:
                 raise ModelError("a model of version 1 needs its risk array", where="array", expected="compute_array")
             return evaluate(self.market, self.model, self.array, book, with_greeks=False)
-        return MarginFigures.of(margin(self.model, self.market, book, histories=self.histories))
+        return MarginFigures.of(self.report(book))

@@ -1,5 +1,6 @@
-"""Risk arrays in memory: one per snapshot and model, computed once, shared by everyone who asks.
+"""Priced markets in memory: one per snapshot and model, computed once, shared by everyone who asks.
 
+Under a model of version 1 that is a risk array; under one of version 2 the margin engine's values of what books have held so far.
 A computation runs on a kernel thread and stops when the last caller who waits for it has gone (its deadline passed, it hung up).
 """
 
@@ -8,34 +9,34 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from riskproof.attest.registry_tree import registry_tree
 from riskproof.errors import DeadlineError
 from riskproof.market.marketfile import Market
-from riskproof.risk.arrays import RiskArray, compute_array
-from riskproof.risk.model import RiskModel
+from riskproof.risk.figures import RiskBasis
+from riskproof.risk.margining import AnyModel
+from riskproof.risk.tail.history import History
 from riskproof.service.metrics import Metrics
 
 Key = tuple[bytes, bytes]  # snapshot digest, model digest
 
 
 @dataclass(frozen=True, eq=False)
-class PricedMarket:
-    """A market, a model, and the risk array of the two."""
-
-    market: Market
-    model: RiskModel
-    array: RiskArray = field(repr=False)
+class PricedMarket(RiskBasis):
+    """A market under a model, ready for books and for the attestations of them."""
 
     @cached_property
     def expired_columns(self) -> tuple[int, ...]:
         """Numbers of the committed columns whose instruments have all expired."""
-        size, expired = self.market.registry.column_size, self.array.expired
-        return tuple(j for j in range(self.market.registry.columns) if expired[j * size : (j + 1) * size].all())
+        registry, is_expired = self.market.registry, self.market.snapshot.is_expired
+        size = registry.column_size
+        return tuple(
+            j for j in range(registry.columns) if all(map(is_expired, registry.instruments[j * size : (j + 1) * size]))
+        )
 
 
 @dataclass(eq=False)
@@ -48,13 +49,21 @@ class _Job:
 class ArrayCache:
     """The arrays used last, at most `limit`. Use it from one event loop."""
 
-    def __init__(self, limit: int, kernels: Executor, load: Callable[[bytes], Market], metrics: Metrics) -> None:
-        """load: the market of a snapshot digest (NotFoundError), called on a kernel thread."""
+    def __init__(
+        self,
+        limit: int,
+        kernels: Executor,
+        load: Callable[[bytes], Market],
+        metrics: Metrics,
+        histories: Sequence[History] = (),
+    ) -> None:
+        """load: the market of a snapshot digest (NotFoundError), called on a kernel thread. histories: what models may name."""
+        self._histories = tuple(histories)
         self._limit, self._kernels, self._load, self._metrics = limit, kernels, load, metrics
         self._ready: OrderedDict[Key, PricedMarket] = OrderedDict()
         self._jobs: dict[Key, _Job] = {}
 
-    def ready(self, snapshot_digest: bytes, model: RiskModel) -> PricedMarket | None:
+    def ready(self, snapshot_digest: bytes, model: AnyModel) -> PricedMarket | None:
         """The array if it is in memory."""
         key = snapshot_digest, model.digest
         found = self._ready.get(key)
@@ -62,7 +71,7 @@ class ArrayCache:
             self._ready.move_to_end(key)
         return found
 
-    async def get(self, snapshot_digest: bytes, model: RiskModel) -> PricedMarket:
+    async def get(self, snapshot_digest: bytes, model: AnyModel) -> PricedMarket:
         """The array, computed if need be.
 
         Raises:
@@ -89,14 +98,15 @@ class ArrayCache:
                 if self._jobs.get(key) is job:
                     del self._jobs[key]
 
-    async def _compute(self, key: Key, model: RiskModel, stop: threading.Event) -> PricedMarket:
+    async def _compute(self, key: Key, model: AnyModel, stop: threading.Event) -> PricedMarket:
         def work() -> PricedMarket:
             check()
             market = self._load(key[0])
-            array = compute_array(market, model, cancel=check)
-            priced = PricedMarket(market, model, array)
+            priced = PricedMarket.build(market, model, self._histories, cancel=check)
             # Cached properties that every attestation needs: computed here, not on the event loop.
-            _ = array.digest, array.bounds, registry_tree(market.registry), priced.expired_columns
+            _ = priced.array_digest, registry_tree(market.registry), priced.expired_columns
+            if priced.array is not None:
+                _ = priced.array.bounds
             return priced
 
         def check() -> None:

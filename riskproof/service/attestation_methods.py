@@ -201,6 +201,7 @@ class AttestationMethods:
                 nonce=request.nonce or None,
                 market=market,
                 model=model,
+                histories=self._venue.histories if market is not None else (),
                 opening=request.opening_json or None,
             )
 

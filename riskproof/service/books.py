@@ -25,7 +25,7 @@ from weakref import WeakValueDictionary
 
 from riskproof.attest.book import AccountSecret, CommittedBook, epoch_of
 from riskproof.market.portfolio import Portfolio
-from riskproof.risk.portfolio_risk import PortfolioRisk, evaluate
+from riskproof.risk.figures import Figures
 from riskproof.service.arrays import PricedMarket
 from riskproof.service.bridge import Bridge
 from riskproof.service.metrics import Metrics
@@ -34,9 +34,8 @@ from riskproof.store.records import Change, Window
 
 MAX_PENDING: Final = 256  # changes that wait for the next attestation; with more, building anew is cheaper
 MAX_ATTEMPTS: Final = 4  # of an attestation whose book keeps moving; the last one makes the others wait
-INLINE_POSITIONS: Final = (
-    100  # computed on the event loop, well below a millisecond; larger books go to a kernel thread
-)
+# Computed on the event loop, well below a millisecond; larger books, and models of version 2, go to a kernel thread.
+INLINE_POSITIONS: Final = 100
 BYTES_PER_LEAF: Final = 16  # lots and tree nodes of one registry index
 BYTES_PER_POSITION: Final = 1_500  # the opening's fragment and the objects of one position
 BYTES_PER_BOOK: Final = 8_192  # everything else
@@ -48,7 +47,7 @@ class BookState:
 
     book: CommittedBook = field(repr=False)
     secret: AccountSecret = field(repr=False)
-    risk: PortfolioRisk
+    risk: Figures = field(repr=False)
     priced: PricedMarket = field(repr=False)
 
 
@@ -93,8 +92,7 @@ class _Entry:
                 self.pending.clear()
                 self.portfolio = self.book.portfolio
                 self.version = self.known
-        risk = evaluate(priced.market, priced.model, priced.array, self.portfolio, with_greeks=False)
-        self.state = BookState(self.book, self.secret, risk, priced)
+        self.state = BookState(self.book, self.secret, priced.figures(self.portfolio), priced)
 
     def builder(self, build: Build) -> Callable[[int, bytes], AttestationRecord]:
         """What the writer thread calls: `build` on the book as it is now, or _MovedError if it no longer is."""
@@ -167,7 +165,7 @@ class BookCache:
         """Store the attestation that `build` makes of the account's book, or return the one this request id has.
 
         `build(state, sequence, previous_digest)` runs in the ledger's writer thread; `holder` is the identity that it binds. Errors
-        are those of Ledger.submit_attestation, of `evaluate`, and what `build` raises.
+        are those of Ledger.submit_attestation, of `RiskBasis.figures`, and what `build` raises.
         """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             async with self._lock(account_id):
@@ -188,7 +186,7 @@ class BookCache:
 
     async def _make_ready(self, account_id: str, entry: _Entry, priced: PricedMarket) -> None:
         try:
-            if len(entry.portfolio) + len(entry.pending) <= INLINE_POSITIONS:
+            if priced.array is not None and len(entry.portfolio) + len(entry.pending) <= INLINE_POSITIONS:
                 entry.make_ready(priced)
             else:
                 await asyncio.get_running_loop().run_in_executor(self._kernels, entry.make_ready, priced)

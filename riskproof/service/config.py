@@ -84,13 +84,15 @@ class VenueConfig:
         key: a folder made by `riskproof keys new`; it also names the venue.
         published_keys: a JWK set with validity intervals and earlier keys; "" for none.
         model: name of the default risk model.
-        models: model files that are served besides those that ship.
+        models: model files that are served besides those that ship, of either version.
+        histories: history files that these models name.
     """
 
     key: str = field(default="", metadata=_PATH)
     published_keys: str = field(default="", metadata=_PATH)
     model: str = "crypto-pm"
     models: tuple[str, ...] = field(default=(), metadata=_PATH)
+    histories: tuple[str, ...] = field(default=(), metadata=_PATH)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from riskproof import encoding
 from riskproof.errors import InputError
 from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import EXPIRED, PRICED, UNPRICED, RiskArray
-from riskproof.risk.portfolio_risk import PortfolioRisk, evaluate
+from riskproof.risk.figures import MarginFigures
+from riskproof.risk.greeks import PortfolioGreeks, portfolio_greeks
+from riskproof.risk.portfolio_risk import PortfolioRisk
 from riskproof.service.arrays import PricedMarket
 from riskproof.service.calls import Call
 from riskproof.service.position_methods import changes
@@ -35,6 +37,12 @@ class RiskMethods:
         with call.at_work():
             priced = await self._venue.arrays.get(digest, model)
         array = priced.array
+        if array is None:
+            raise InputError(
+                "a model of version 2 has no risk array",
+                where="model",
+                expected="a model of version 1, or ComputeMargin",
+            )
         instruments, scenarios = array.rows.shape
         first, end = request.first_index, request.first_index + (request.instrument_count or instruments)
         if request.first_index < 0 or request.instrument_count < 0 or first > instruments:
@@ -43,7 +51,7 @@ class RiskMethods:
                 where="first_index, instrument_count",
                 expected=f"within 0 to {instruments}",
             )
-        yield pb.ComputeArrayResponse(header=_header(priced))
+        yield pb.ComputeArrayResponse(header=_header(array, [s.id for s in priced.model.scenarios]))
         step = max(1, BLOCK_ENTRIES // scenarios)
         for begin in range(first, min(end, instruments), step):
             yield pb.ComputeArrayResponse(block=_block(array, begin, min(begin + step, end, instruments)))
@@ -61,36 +69,37 @@ class RiskMethods:
             registry = priced.market.registry
             portfolio = Portfolio.build(changes(request.book.positions, registry, "book.positions"))
 
-        def work() -> PortfolioRisk:
-            return evaluate(priced.market, model, priced.array, portfolio, with_greeks=request.with_greeks)
+        def work() -> pb.ComputeMarginResponse:
+            risk = priced.figures(portfolio)
+            greeks = portfolio_greeks(priced.market, portfolio) if request.with_greeks else None
+            return margin_response(priced, risk, greeks)
 
-        response = margin_response(priced, await self._venue.on_kernel(work))
+        response = await self._venue.on_kernel(work)
         response.position_version = version
         return response
 
 
-def margin_response(priced: PricedMarket, risk: PortfolioRisk) -> pb.ComputeMarginResponse:
+def margin_response(
+    priced: PricedMarket, risk: PortfolioRisk | MarginFigures, greeks: PortfolioGreeks | None
+) -> pb.ComputeMarginResponse:
     """Risk of a book on the wire."""
-    array, scenarios = priced.array, priced.model.scenarios
+    ids = [s.id for s in priced.model.scenarios]
     return pb.ComputeMarginResponse(
-        registry_digest=array.registry_digest,
-        snapshot_digest=array.snapshot_digest,
-        model_digest=array.model_digest,
-        array_digest=array.digest,
-        kernel=array.kernel,
+        registry_digest=priced.market.registry.digest,
+        snapshot_digest=priced.market.snapshot.digest,
+        model_digest=priced.model.digest,
+        array_digest=priced.array_digest or b"",
+        kernel=priced.kernel,
         value_micros=risk.value_micros,
-        scenarios=[
-            pb.ScenarioResult(id=s.id, pnl_micros=pnl) for s, pnl in zip(scenarios, risk.pnl_micros, strict=True)
-        ],
-        worst_scenario_id=scenarios[risk.worst_index].id,
+        scenarios=[pb.ScenarioResult(id=i, pnl_micros=pnl) for i, pnl in zip(ids, risk.pnl_micros, strict=True)],
+        worst_scenario_id=risk.worst_id or "",
         initial_margin_micros=risk.initial_margin_micros,
         maintenance_margin_micros=risk.maintenance_margin_micros,
-        greeks_json=b"" if risk.greeks is None else encoding.canonical_json(risk.greeks_document()),
+        greeks_json=b"" if greeks is None else encoding.canonical_json(greeks.to_document()),
     )
 
 
-def _header(priced: PricedMarket) -> pb.ArrayHeader:
-    array = priced.array
+def _header(array: RiskArray, scenario_ids: list[str]) -> pb.ArrayHeader:
     return pb.ArrayHeader(
         registry_digest=array.registry_digest,
         snapshot_digest=array.snapshot_digest,
@@ -99,7 +108,7 @@ def _header(priced: PricedMarket) -> pb.ArrayHeader:
         kernel=array.kernel,
         money_exponent=array.money_exponent,
         quantity_exponent=array.quantity_exponent,
-        scenario_ids=[s.id for s in priced.model.scenarios],
+        scenario_ids=scenario_ids,
         registry_size=len(array.status),
     )
 

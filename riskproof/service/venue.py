@@ -19,7 +19,8 @@ from riskproof.errors import AttestationError, ConfigError, InputError, KeySetEr
 from riskproof.market.marketfile import Market
 from riskproof.market.registry import Registry
 from riskproof.market.snapshot import Snapshot
-from riskproof.risk.model import RiskModel, load_model, shipped_models
+from riskproof.risk.margining import AnyModel, load, names, read
+from riskproof.risk.tail.history import History
 from riskproof.service.arrays import ArrayCache
 from riskproof.service.books import BookCache
 from riskproof.service.config import MIB, Config
@@ -63,6 +64,8 @@ class Venue:
         self.now = now or (lambda: int(time.time()))
         self.key, self.key_set = _load_keys(config)
         self._models = _load_models(config)
+        self.histories = tuple(_file(name, "venue.histories") for name in config.venue.histories)
+        histories = [History.from_bytes(x, n) for x, n in zip(self.histories, config.venue.histories, strict=True)]
         self._claim = _claim(config.ledger.url)
         try:
             self.ledger = Ledger.open(config.ledger.url, capacity=config.ledger.capacity)
@@ -71,7 +74,7 @@ class Venue:
             raise
         self._kernels = ThreadPoolExecutor(config.server.threads, thread_name_prefix="riskproof-kernel")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="riskproof-reader")
-        self.arrays = ArrayCache(config.cache.arrays, self._kernels, self._market, metrics)
+        self.arrays = ArrayCache(config.cache.arrays, self._kernels, self._market, metrics, histories)
         self.books = BookCache(config.cache.books_mib * MIB, self.ledger, self._kernels, metrics, self.now)
         proving = config.proving
         self.workers = WorkerPool(
@@ -113,7 +116,7 @@ class Venue:
         if refusal:
             raise AttestationError(refusal, where="signing key", expected="a key that is valid now")
 
-    def model(self, name: str) -> RiskModel:
+    def model(self, name: str) -> AnyModel:
         """A served model by name, the default one for ""; NotFoundError if there is none."""
         try:
             return self._models[name or self.config.venue.model]
@@ -122,7 +125,7 @@ class Venue:
                 f"no model {name[:64]!r} is served", where="model", expected=", ".join(sorted(self._models))
             ) from None
 
-    def model_of_digest(self, digest: bytes) -> RiskModel | None:
+    def model_of_digest(self, digest: bytes) -> AnyModel | None:
         """The served model of a digest, if there is one."""
         return next((model for model in self._models.values() if model.digest == digest), None)
 
@@ -228,20 +231,23 @@ def _load_keys(config: Config) -> tuple[SigningKey, KeySet]:
     return key, published
 
 
-def _load_models(config: Config) -> dict[str, RiskModel]:
-    models = {name: load_model(name) for name in shipped_models()}
+def _load_models(config: Config) -> dict[str, AnyModel]:
+    models = {name: load(name) for name in names()}
     for name in config.venue.models:
-        try:
-            data = Path(name).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", where=f"venue.models: {name}") from None
-        model = RiskModel.from_bytes(data, name)
+        model = read(_file(name, "venue.models"), name)
         known = models.setdefault(model.name, model)
         if known.digest != model.digest:
             raise ConfigError(f"two models are called {model.name}", where="venue.models", expected="one of each name")
     if config.venue.model not in models:
         raise ConfigError("no such model", where="venue.model", expected=", ".join(sorted(models)))
     return models
+
+
+def _file(name: str, where: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=f"{where}: {name}") from None
 
 
 def _claim(url: str) -> int | None:

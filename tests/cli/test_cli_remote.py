@@ -45,6 +45,25 @@ def test_what_is_attested_verifies(tmp_path: Path) -> None:
     assert (got["outcome"], got["checks"][-1]["number"]) == ("valid", 25)
 
 
+def test_margin_and_attestation_under_a_named_model(tmp_path: Path) -> None:
+    held = document(remote("margin", "account-holder-alice", "--account", "alice", "--model", "derive-srm", "--json"))
+    local = document(
+        riskproof("array", "--market", "market.json", "--portfolio", "book.csv", "--model", "derive-srm", "--json")
+    )
+    assert held["initial_margin_micros"] == local["initial_margin_micros"]
+    assert (held["model_digest"], held["array_digest"], held["worst"]) == (local["model_digest"], None, None)
+    text = remote("margin", "account-holder-alice", "--account", "alice", "--model", "derive-srm").stdout
+    assert "worst scenario" not in text
+    att = str(tmp_path / "att.json")
+    remote("attest", "account-holder-alice", "--account", "alice", "--model", "derive-srm", "--out", att)
+    keys = str(tmp_path / "keys.json")
+    Path(keys).write_text(remote("keys", "verifier-lender").stdout)
+    got = document(riskproof("verify", att, "--keys", keys, "--market", "market.json", "--json"))
+    assert (got["outcome"], got["attestation"]["model"]["name"]) == ("valid", "derive-srm")
+    said = remote("margin", "account-holder-alice", "--account", "alice", "--model", "derive-pm2", code=2).stderr
+    assert "limits.underlyings: 2 underlyings (expected at most 1 under derive-pm2)" in said
+
+
 def test_an_attestation_is_kept_where_its_opening_is_refused(tmp_path: Path) -> None:
     att, opening = tmp_path / "att.json", tmp_path / "opening.json"
     files = ("--out", str(att), "--opening", str(opening))
@@ -203,6 +222,7 @@ def test_bindings_that_make_no_sense(tmp_path: Path, options: tuple[str, ...], s
     if options[0] == "KEY":
         options = ("--holder-key", holder_key(tmp_path), *options[1:])
     out = tmp_path / "att.json"
-    asked = ("--account", "alice", "--audience", "lender", "--out", str(out))
+    audience = () if "--audience" in options else ("--audience", "lender")
+    asked = ("--account", "alice", *audience, "--out", str(out))
     assert said in remote("attest", "account-holder-alice", *asked, *options, code=2).stderr
     assert not out.exists()

@@ -27,6 +27,8 @@ from riskproof.market.registry import Instrument, Kind, Payoff
 from riskproof.market.sample import sample_book
 from riskproof.market.snapshot import Quote, Snapshot
 from riskproof.risk.arrays import compute_array
+from riskproof.risk.figures import ENGINE, RiskBasis
+from riskproof.risk.margining import load
 from riskproof.risk.model import load_model
 from riskproof.risk.portfolio_risk import evaluate
 from riskproof.verify import Outcome, verify_attestation
@@ -226,6 +228,47 @@ def test_an_attestation_from_request_to_audit(live: Live, alice: Client, disclos
     assert verdict.attestation.expires_at - verdict.attestation.issued_at == 60
     assert verdict.attestation.digest == made.digest
     assert alice.get_attestation("alice", made.sequence).attestation == made.attestation
+
+
+@pytest.mark.parametrize("name", ["derive-srm", "isolated"])
+def test_margins_and_attestations_under_models_of_version_2(live: Live, alice: Client, name: str) -> None:
+    digest, model = market().snapshot.digest, load(name)
+    figures = RiskBasis.build(market(), model).figures(sample_book("market-maker-a", market()))
+    held = alice.compute_margin("alice", snapshot_digest=digest, model=name, with_greeks=True)
+    assert (held.model_digest, held.kernel, held.array_digest) == (model.digest, ENGINE, b"")
+    assert held.initial_margin_micros == figures.initial_margin_micros
+    assert held.maintenance_margin_micros == figures.maintenance_margin_micros
+    assert held.value_micros == figures.value_micros
+    assert tuple(s.pnl_micros for s in held.scenarios) == figures.pnl_micros
+    assert held.worst_scenario_id == (figures.worst_id or "")
+    assert json.loads(held.greeks_json)["total"]
+    made = alice.create_attestation("alice", snapshot_digest=digest, model=name, disclosure=Disclosure.ARRAY)
+    verdict = verify_attestation(
+        made.attestation,
+        alice.get_key_set(),
+        now=live.now + 20,
+        market=market().to_bytes(),
+        opening=alice.get_opening("alice", made.sequence),
+    )
+    assert verdict.outcome is Outcome.VALID, verdict.reason
+    assert [c.number for c in verdict.checks][-1] == 25
+    assert verdict.attestation is not None
+    assert verdict.attestation.model_digest == model.digest
+    answer = alice.verify_attestation(made.attestation, opening=alice.get_opening("alice", made.sequence))
+    assert (answer.outcome, answer.checks[-1].number) == (Outcome.VALID, 25)
+
+
+def test_what_a_model_of_version_2_cannot_give(alice: Client, verifier: Client) -> None:
+    with pytest.raises(
+        InputError, match=r"^model: a model of version 2 has no risk array \(expected a model of version 1"
+    ):
+        verifier.compute_array(market().snapshot.digest, model="derive-srm")
+    with pytest.raises(
+        PortfolioError, match=r"limits\.underlyings: 2 underlyings \(expected at most 1 under derive-pm2\)"
+    ):
+        alice.create_attestation("alice", snapshot_digest=market().snapshot.digest, model="derive-pm2")
+    with pytest.raises(PortfolioError, match=r"limits\.underlyings: 2 underlyings"):
+        alice.compute_margin("alice", snapshot_digest=market().snapshot.digest, model="derive-pm2")
 
 
 def test_the_same_request_is_answered_once(alice: Client) -> None:

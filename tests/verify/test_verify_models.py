@@ -229,9 +229,9 @@ def test_what_is_not_signed(world: World) -> None:
     with pytest.raises(AttestationError, match="a model of version 1 has a risk array, one of version 2 has none"):
         world.build(array=None)
     with pytest.raises(AttestationError, match="margins that no verifier accepts"):
-        build(world, model, risk=MarginFigures(1, 2, (0,) * len(model.scenarios), model.scenarios[0].id))
+        build(world, model, risk=MarginFigures(0, 1, 2, (0,) * len(model.scenarios), model.scenarios[0].id))
     with pytest.raises(AttestationError, match="margins that no verifier accepts"):
-        build(world, model, risk=MarginFigures(1, -1, (0,) * len(model.scenarios), model.scenarios[0].id))
+        build(world, model, risk=MarginFigures(0, 1, -1, (0,) * len(model.scenarios), model.scenarios[0].id))
     aged: Any = model.to_document()
     aged["limits"]["snapshot_age_seconds"] = 59
     strict = MarginModel.from_document(aged)
@@ -240,4 +240,4 @@ def test_what_is_not_signed(world: World) -> None:
 
 
 def test_figures_hide_themselves() -> None:
-    assert repr(MarginFigures(123, 45, (6, 7), "a")) == "MarginFigures(<2 scenarios>)"
+    assert repr(MarginFigures(9, 123, 45, (6, 7), "a")) == "MarginFigures(<2 scenarios>)"
