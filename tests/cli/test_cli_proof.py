@@ -69,8 +69,14 @@ def proved(files: Run, proof: bytes) -> Run:
     return files
 
 
+def verifying(*more: str, names: str = "ab", asked: str = "c.json") -> tuple[str, ...]:
+    """`verify-proof` as of NOW, unless the options say another time."""
+    start = (*VERIFY[:2], *VERIFY[4:]) if {"--now", "--at"} & {*more} else VERIFY
+    return (*start, asked, *triple(*names, second="keys"), *more)
+
+
 def verify(run: Run, *more: str, names: str = "ab", asked: str = "c.json", code: int = 0) -> Any:
-    return document(run(*VERIFY, asked, *triple(*names, second="keys"), *more, "--json", code=code))
+    return document(run(*verifying(*more, names=names, asked=asked), "--json", code=code))
 
 
 def put(name: str, asked: Challenge) -> None:
@@ -422,7 +428,7 @@ def test_invalid_exits_1_and_names_the_check(proved: Run, names: str, more: tupl
     got = verify(proved, *more, names=names, code=1)
     assert (got["outcome"], got["failed_check"]) == ("invalid", check)
     assert got["reason"]
-    text = proved(*VERIFY, "c.json", *triple(*names, second="keys"), *more, code=1).stdout
+    text = proved(*verifying(*more, names=names), code=1).stdout
     assert text.startswith("invalid: ")
     assert f"  [{check}] FAILED: " in text
     assert "proved" not in text
