@@ -304,8 +304,12 @@ def prove_core(
     model: AnyModel | None = None,
     allow_tight_bound: bool = False,
     progress: Progress = lambda stage, done: None,
+    compiled: StatementRows | None = None,
 ) -> UnsignedProof:
-    """As `prove_net_risk`, for whoever has the openings and not the holder's key."""
+    """As `prove_net_risk`, for whoever has the openings and not the holder's key.
+
+    compiled: the rows of the challenge's statement over the attestations in ascending order of their digests, if the caller has them.
+    """
     parsed = Challenge.from_bytes(challenge)
     check_bound(parsed.bound_micros, allow_tight=allow_tight_bound)
     scenarios = challenge_model(parsed, model)
@@ -314,11 +318,12 @@ def prove_core(
     accounts: list[_Account] = []
     for i, given in enumerate(inputs):
         progress("pricing", HEAD_ROOM * i / len(inputs))
-        accounts.append(_account(given, scenarios, f"attestations[{i}]"))
+        accounts.append(_account(given, scenarios, f"attestations[{i}]", priced=compiled is None))
     accounts.sort(key=lambda account: account.attestation.digest)
     attestations = [a.attestation for a in accounts]
     check_combination(parsed, attestations, holder_key)
-    compiled = compile_statement(parsed, scenarios, [a.attested for a in accounts])
+    if compiled is None:
+        compiled = compile_statement(parsed, scenarios, [a.attested for a in accounts])
     check_slack_bits(compiled.bits(parsed.slack_bits), compiled.bits(None), allow_tight=allow_tight_bound)
     statement = build_statement(parsed, attestations, compiled)
     witness = _witness(accounts, compiled)
@@ -342,7 +347,8 @@ def prove_core(
     )
 
 
-def _account(given: ProverInput, model: AnyModel, where: str) -> _Account:
+def _account(given: ProverInput, model: AnyModel, where: str, *, priced: bool) -> _Account:
+    """An account's part; with its risk array, if it is to be priced here and the model has one."""
     attestation = Attestation.from_bytes(Envelope.from_bytes(given.attestation, where).payload, f"{where}.payload")
     opening = Opening.from_bytes(given.opening, f"{where}.opening")
     if opening.attestation_digest != attestation.digest:
@@ -355,7 +361,7 @@ def _account(given: ProverInput, model: AnyModel, where: str) -> _Account:
         if stated != own:
             raise ProofError(f"another {what} than the attested one", where=f"{where}.market", expected=stated.hex())
     check_size(len(model.scenarios), market.registry.columns, market.registry.column_size)
-    if not isinstance(model, RiskModel):
+    if not priced or not isinstance(model, RiskModel):
         return _Account(attestation, opening, attested_market(attestation, market, None))
     array = given.array or compute_array(market, model)
     if (array.registry_digest, array.snapshot_digest, array.model_digest) != (

@@ -33,12 +33,7 @@ _OPTIONS = {
     "requirement": "--requirement",
 }
 
-
-@click.command()
-@click.option("--audience", required=True, help="Who you are; the attestations and the proof are for nobody else.")
-@MODEL
-@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
-@click.option(
+STATEMENT = click.option(
     "--statement",
     type=click.Choice(["loss", "solvency", "margin", "excess"]),
     default="loss",
@@ -46,6 +41,18 @@ _OPTIONS = {
     help="loss: the net loss is at most the bound; solvency: stressed equity is at least minus the bound [default: 0]; "
     "margin: the model's requirement is at most the bound; excess: equity less it is at least minus the bound [default: 0].",
 )
+REQUIREMENT = click.option(
+    "--requirement",
+    type=click.Choice(["initial", "maintenance"]),
+    help="Which margin, for the statements margin and excess.",
+)
+
+
+@click.command()
+@click.option("--audience", required=True, help="Who you are; the attestations and the proof are for nobody else.")
+@MODEL
+@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
+@STATEMENT
 @click.option(
     "--max-skew",
     type=int,
@@ -62,11 +69,7 @@ _OPTIONS = {
 @click.option(
     "--slack-bits", type=int, help="Bits of a slack, a multiple of 8 [default: what the registries' exponents need]."
 )
-@click.option(
-    "--requirement",
-    type=click.Choice(["initial", "maintenance"]),
-    help="Which margin, for the statements margin and excess.",
-)
+@REQUIREMENT
 @click.option("--embed-model", is_flag=True, help="Carry a shipped model whole, too; a model file always is.")
 @click.option("--at", type=int, help="Time of issue, seconds since the epoch [default: the clock].")
 @click.option("--out", required=True, type=FILE, help="Challenge to write; for the holder, and kept to verify with.")

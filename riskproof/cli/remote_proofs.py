@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, asked_text, parse_bound
+from riskproof.cli.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, REQUIREMENT, STATEMENT, asked_text, parse_bound
 from riskproof.cli.connection import connected
 from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
 from riskproof.cli.inputs import FILE
@@ -38,13 +38,8 @@ _NOTHING = b""  # the server's own
 @click.option("--model", "model_name", default="", help="Model that the venue serves [default: the venue's].")
 @click.option("--model-file", type=FILE, help="A model of your own, instead.")
 @click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
-@click.option(
-    "--statement",
-    type=click.Choice(["loss", "solvency"]),
-    default="loss",
-    show_default=True,
-    help="loss: the net loss is at most the bound; solvency: stressed equity is at least minus the bound [default: 0].",
-)
+@STATEMENT
+@REQUIREMENT
 @click.option(
     "--max-skew",
     type=int,
@@ -68,6 +63,7 @@ def challenge(
     model_file: Path | None,
     bound: str | None,
     statement: str,
+    requirement: str | None,
     max_skew: int,
     max_age: int | None,
     ttl: int,
@@ -84,9 +80,10 @@ def challenge(
         raise InputError(f"{ttl} s", where="--ttl", expected="1 or more")
     check_outputs({"--out": out}, [model_file])
     made = client.create_challenge(
-        bound_micros=parse_bound(bound, needed=statement == "loss"),
+        bound_micros=parse_bound(bound, needed=statement in ("loss", "margin")),
         audience=audience,
         statement=statement,
+        requirement=requirement or "",
         model=model_name if model_file is None else read_bytes(model_file),
         max_skew_seconds=max_skew,
         max_age_seconds=max_age,

@@ -281,6 +281,7 @@ class AsyncClient:
         bound_micros: int,
         audience: str = "",
         statement: str = "loss",
+        requirement: str = "",
         model: str | bytes = "",
         max_skew_seconds: int | None = None,
         max_age_seconds: int | None = None,
@@ -291,13 +292,14 @@ class AsyncClient:
     ) -> bytes:
         """A fresh challenge to account holders (`riskproof.proof.challenge`); its digest is checked. Verifiers only.
 
-        audience: who asks, "" for the venue. statement: loss or solvency. model: a name, or a model's bytes; "" is the server's
-        default.
+        audience: who asks, "" for the venue. statement: loss, solvency, margin or excess. requirement: initial or maintenance, for
+        margin and excess. model: a name, or a model's bytes; "" is the server's default.
         """
         request = requests.create_challenge(
             bound_micros=bound_micros,
             audience=audience,
             statement=statement,
+            requirement=requirement,
             model=model,
             max_skew_seconds=max_skew_seconds,
             max_age_seconds=max_age_seconds,

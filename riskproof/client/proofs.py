@@ -19,7 +19,7 @@ from riskproof.v1 import proof_pb2
 
 if TYPE_CHECKING:
     from riskproof.attest.net_risk import UnsignedProof
-    from riskproof.risk.model import RiskModel
+    from riskproof.proof.challenge import AnyModel
 
 Progress = Callable[[str, float], None]  # stage that begins, fraction done
 
@@ -38,7 +38,7 @@ class Consent:
         from riskproof.proof.challenge import Challenge
 
         self._challenge = Challenge.from_bytes(challenge)
-        self._model: RiskModel | None = None
+        self._model: AnyModel | None = None
         self._attestations = [*attestations, *(b.attestation for b in brought)]
         self._read = [
             Attestation.from_bytes(
@@ -76,9 +76,9 @@ class Consent:
 
     def add_model(self, document: bytes) -> None:
         """The model that was missing; signing checks its digest."""
-        from riskproof.risk.model import RiskModel
+        from riskproof.risk.margining import read
 
-        self._model = RiskModel.from_bytes(document, "model")
+        self._model = read(document, "model")
 
     def sign(self, unsigned: UnsignedProof | None, key: SigningKey) -> bytes:
         """The finished proof.

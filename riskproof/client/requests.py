@@ -60,6 +60,13 @@ _OUTCOMES: Final = {
 _STATEMENTS: Final = {
     "loss": proof_pb2.PROOF_STATEMENT_LOSS,
     "solvency": proof_pb2.PROOF_STATEMENT_SOLVENCY,
+    "margin": proof_pb2.PROOF_STATEMENT_MARGIN,
+    "excess": proof_pb2.PROOF_STATEMENT_EXCESS,
+}
+_REQUIREMENTS: Final = {
+    "": proof_pb2.MARGIN_REQUIREMENT_UNSPECIFIED,
+    "initial": proof_pb2.MARGIN_REQUIREMENT_INITIAL,
+    "maintenance": proof_pb2.MARGIN_REQUIREMENT_MAINTENANCE,
 }
 _MARKET, _POSITION, _RISK, _ATTESTATION, _PROOF = (
     f"/riskproof.v1.{name}Service" for name in ("Market", "Position", "Risk", "Attestation", "Proof")
@@ -298,6 +305,7 @@ def create_challenge(
     bound_micros: int,
     audience: str,
     statement: str,
+    requirement: str,
     model: str | bytes,
     max_skew_seconds: int | None,
     max_age_seconds: int | None,
@@ -307,6 +315,8 @@ def create_challenge(
 ) -> Request[bytes]:
     if statement not in _STATEMENTS:
         raise InputError(f"no statement {statement!r}", where="statement", expected=" or ".join(_STATEMENTS))
+    if requirement not in _REQUIREMENTS:
+        raise InputError(f"no requirement {requirement!r}", where="requirement", expected="initial or maintenance")
     _fits(
         bound_micros=bound_micros,
         max_skew_seconds=max_skew_seconds,
@@ -317,6 +327,7 @@ def create_challenge(
         audience=audience,
         bound_micros=bound_micros,
         statement=_STATEMENTS[statement],
+        requirement=_REQUIREMENTS[requirement],
         max_skew_seconds=max_skew_seconds,
         max_age_seconds=max_age_seconds,
         exclusive=exclusive,

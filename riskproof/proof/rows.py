@@ -53,6 +53,11 @@ class StatementRows(Protocol):
         """E, which the width of a slack follows from."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory they take."""
+        ...
+
     def rows(self, bound_micros: int) -> Rows:
         """The rows with a bound."""
         ...
@@ -84,6 +89,11 @@ class Compiled:
     pins: tuple[int, ...]
     names: tuple[str, ...] = field(repr=False)
     charges: tuple[tuple[int, int], ...] = field(repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory this takes."""
+        return self.coefficients.nbytes
 
     def rows(self, bound_micros: int) -> Rows:
         """The rows with a bound."""

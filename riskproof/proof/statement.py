@@ -101,6 +101,11 @@ class Coefficients:
         """l."""
         return len(self.auxiliary) // self.n
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of A and D."""
+        return int(self.positions.nbytes + self.auxiliary.nbytes)
+
     @cached_property
     def norms(self) -> tuple[int, ...]:
         """||A_r||_1 of every row, scales included, exactly."""

@@ -7,18 +7,21 @@ import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 from riskproof import encoding
 from riskproof.attest.envelope import Envelope
 from riskproof.attest.net_risk import UnsignedProof
-from riskproof.errors import EncodingError, InputError, ModelError, NotFoundError, ProofError, RiskproofError
-from riskproof.proof.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, Challenge, StatementKind
+from riskproof.encoding import TAG_CHALLENGE
+from riskproof.errors import EncodingError, InputError, NotFoundError, ProofError, RiskproofError
+from riskproof.proof.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, Challenge, Margin, StatementKind
 from riskproof.proof.leakage import account_key
 from riskproof.proof.statement import MAX_ATTESTATIONS
+from riskproof.risk.margining.document import MAX_MODEL_BYTES
+from riskproof.risk.model import SCHEMA as SCHEMA_1
 from riskproof.risk.model import RiskModel
 from riskproof.service.calls import Call
-from riskproof.service.proving import ProveAnswer, ProveJob, VerifyJob
+from riskproof.service.proving import ProveAnswer, ProveJob, VerifyJob, new_challenge
 from riskproof.service.venue import Venue, check_digest
 from riskproof.store import StoredAttestation
 from riskproof.v1 import attestation_pb2
@@ -29,9 +32,16 @@ from riskproof.verify.net_risk import ProofCase
 MAX_PROOFS: Final = 256  # in one VerifyProofs
 KEY_BYTES: Final = 32
 _STATEMENTS: Final = {
-    pb.PROOF_STATEMENT_UNSPECIFIED: StatementKind.LOSS,
-    pb.PROOF_STATEMENT_LOSS: StatementKind.LOSS,
-    pb.PROOF_STATEMENT_SOLVENCY: StatementKind.SOLVENCY,
+    pb.PROOF_STATEMENT_UNSPECIFIED: StatementKind.LOSS.value,
+    pb.PROOF_STATEMENT_LOSS: StatementKind.LOSS.value,
+    pb.PROOF_STATEMENT_SOLVENCY: StatementKind.SOLVENCY.value,
+    pb.PROOF_STATEMENT_MARGIN: StatementKind.MARGIN.value,
+    pb.PROOF_STATEMENT_EXCESS: StatementKind.EXCESS.value,
+}
+_REQUIREMENTS: Final = {
+    pb.MARGIN_REQUIREMENT_UNSPECIFIED: None,
+    pb.MARGIN_REQUIREMENT_INITIAL: Margin.INITIAL.value,
+    pb.MARGIN_REQUIREMENT_MAINTENANCE: Margin.MAINTENANCE.value,
 }
 _OUTCOMES: Final = {
     "valid": attestation_pb2.VERIFICATION_OUTCOME_VALID,
@@ -46,35 +56,59 @@ class ProofMethods:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
 
-    async def CreateChallenge(self, request: pb.CreateChallengeRequest, _: Call) -> pb.CreateChallengeResponse:
-        return await self._venue.on_reader(self._challenge, request)
-
-    def _challenge(self, request: pb.CreateChallengeRequest) -> pb.CreateChallengeResponse:
+    async def CreateChallenge(self, request: pb.CreateChallengeRequest, call: Call) -> pb.CreateChallengeResponse:
         venue = self._venue
-        if request.statement not in _STATEMENTS:
-            raise InputError(f"no statement {request.statement}", where="statement", expected="loss or solvency")
-        kind = _STATEMENTS[request.statement]
+        asked = self._asked(request)
         if request.WhichOneof("scenarios") == "model_json":
-            model = RiskModel.from_bytes(request.model_json, "model_json")
+            made = await self._under_own_model(request.model_json, asked, call)
         else:
-            model = venue.model(request.model)
-        if kind is StatementKind.SOLVENCY and model.collateral is None:
-            raise ModelError(
-                f"{model.name} does not say what collateral is worth", where="model", expected="a model with haircuts"
+            made = await venue.on_reader(lambda: new_challenge(venue.model(request.model), asked).to_bytes())
+        return pb.CreateChallengeResponse(challenge_json=made, challenge_digest=encoding.digest(TAG_CHALLENGE, made))
+
+    def _asked(self, request: pb.CreateChallengeRequest) -> dict[str, Any]:
+        """What `new_challenge` takes besides the model."""
+        if request.statement not in _STATEMENTS:
+            raise InputError(
+                f"no statement {request.statement}", where="statement", expected="loss, solvency, margin or excess"
             )
-        made = Challenge.new(
-            audience=request.audience or venue.key.venue,
-            bound_micros=request.bound_micros,
-            model=model,
-            now=venue.now(),
-            statement=kind,
-            ttl=request.ttl_seconds or DEFAULT_TTL,
-            max_skew_seconds=request.max_skew_seconds if request.HasField("max_skew_seconds") else DEFAULT_MAX_SKEW,
-            exclusive=request.exclusive,
-            numeraire=request.numeraire or None,
-            max_age_seconds=request.max_age_seconds if request.HasField("max_age_seconds") else None,
-        )
-        return pb.CreateChallengeResponse(challenge_json=made.to_bytes(), challenge_digest=made.digest)
+        if request.requirement not in _REQUIREMENTS:
+            raise InputError(
+                f"no requirement {request.requirement}", where="requirement", expected="initial or maintenance"
+            )
+        return {
+            "audience": request.audience or self._venue.key.venue,
+            "bound_micros": request.bound_micros,
+            "now": self._venue.now(),
+            "statement": _STATEMENTS[request.statement],
+            "margin": _REQUIREMENTS[request.requirement],
+            "ttl": request.ttl_seconds or DEFAULT_TTL,
+            "max_skew_seconds": request.max_skew_seconds if request.HasField("max_skew_seconds") else DEFAULT_MAX_SKEW,
+            "exclusive": request.exclusive,
+            "numeraire": request.numeraire or None,
+            "max_age_seconds": request.max_age_seconds if request.HasField("max_age_seconds") else None,
+        }
+
+    async def _under_own_model(self, document: bytes, asked: dict[str, Any], call: Call) -> bytes:
+        """A challenge under the caller's model: of version 1 here, any other in a worker, for it may take long to read."""
+        venue = self._venue
+
+        def quick() -> bytes | None:
+            node = encoding.parse_json(document, "model_json", limit=MAX_MODEL_BYTES)
+            if not isinstance(node, dict) or node.get("schema") != SCHEMA_1:
+                return None
+            return new_challenge(RiskModel.from_bytes(document, "model_json"), asked).to_bytes()
+
+        made = await venue.on_reader(quick)
+        if made is None:
+            control = json.dumps(asked).encode()
+            (made,) = await venue.workers.run(
+                "challenge", [control, document], caller=call.identity.uri, seconds=self._seconds(call)
+            )
+        return made
+
+    def _seconds(self, call: Call) -> float:
+        """How long a job of a call may take, waiting included."""
+        return min(self._venue.config.proving.deadline_seconds, call.deadline - time.monotonic())
 
     # Prove.
 
@@ -105,9 +139,9 @@ class ProofMethods:
         def report(stage: str, permille: int) -> None:
             told.put_nowait(pb.ProveProgress(stage=stage, permille=permille))
 
-        seconds = min(self._venue.config.proving.deadline_seconds, call.deadline - time.monotonic())
+        caller, seconds = call.identity.uri, self._seconds(call)
         work = asyncio.create_task(
-            self._venue.workers.run("prove", job.arguments(), caller=call.identity.uri, seconds=seconds, report=report)
+            self._venue.workers.run("prove", job.arguments(), caller=caller, seconds=seconds, report=report)
         )
         work.add_done_callback(lambda _: told.put_nowait(None))
         try:
@@ -135,7 +169,8 @@ class ProofMethods:
             raise ProofError(
                 "this venue proves no tight bounds", where="allow_tight_bound", expected="a bound on the coarse grid"
             )
-        challenge, now = Challenge.from_bytes(request.challenge_json, "challenge_json"), self._venue.now()
+        challenge = Challenge.from_bytes(request.challenge_json, "challenge_json", read_model=False)
+        now = self._venue.now()
         if now >= challenge.expires_at:
             raise ProofError(
                 f"expired {now - challenge.expires_at} s ago", where="challenge_json", expected="a new challenge"
@@ -177,8 +212,8 @@ class ProofMethods:
             ) from None
 
     def _model(self, challenge: Challenge) -> bytes:
-        """The challenge's model if the venue serves it and the challenge does not carry it, else b""."""
-        served = None if challenge.model is not None else self._venue.model_of_digest(challenge.model_digest)
+        """The challenge's model if the venue serves it, else b"": a worker knows those that ship and what the challenge carries."""
+        served = self._venue.model_of_digest(challenge.model_digest)
         return b"" if served is None else served.to_bytes()
 
     async def _released(self, account_id: str, answer: ProveAnswer) -> UnsignedProof:
@@ -217,8 +252,7 @@ class ProofMethods:
         ready = [case for case in cases if isinstance(case, ProofCase)]
         result: list[bytes] = []
         if ready:
-            arguments = VerifyJob(ready, self._venue.now()).arguments()
-            seconds = min(self._venue.config.proving.deadline_seconds, call.deadline - time.monotonic())
+            arguments, seconds = VerifyJob(ready, self._venue.now()).arguments(), self._seconds(call)
             result = await self._venue.workers.run("verify", arguments, caller=call.identity.uri, seconds=seconds)
         done = iter(result)
         verdicts = [_verdict(next(done)) if isinstance(case, ProofCase) else case for case in cases]
@@ -270,7 +304,7 @@ class ProofMethods:
         model = answer.model_json
         if not model:
             try:
-                model = self._model(Challenge.from_bytes(answer.challenge_json))
+                model = self._model(Challenge.from_bytes(answer.challenge_json, read_model=False))
             except ProofError:
                 model = b""  # it is no challenge: likewise
         return ProofCase(

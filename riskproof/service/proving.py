@@ -1,17 +1,19 @@
-"""The jobs of the worker processes: prove, and verify. What they take and give, byte strings, is written down here for both sides.
+"""The jobs of the worker processes. What they take and give, byte strings, is written down here for both sides.
 
+    challenge control, model
+              -> challenge
     prove     control, challenge, model or nothing, then attestation, opening and market of each account
               -> control, and of a true statement: challenge digest, proof, identity proof or nothing, consent, attestation digests
     verify    control, then every document that it refers to by number
               -> verdicts
 
-A control is JSON: small values, and numbers of documents. A worker keeps the markets and risk arrays that it used last.
+A control is JSON: small values, and numbers of documents. A worker keeps the markets, risk arrays and rows that it used last.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,9 +21,10 @@ from riskproof.attest.answers import challenge_events
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.net_risk import ProverInput, UnsignedProof, challenge_model, prove_core
 from riskproof.client.failures import BY_CODE
-from riskproof.errors import InputError, RiskproofError
-from riskproof.proof.challenge import Challenge
+from riskproof.errors import InputError, ModelError, ProofError, RiskproofError
+from riskproof.proof.challenge import AnyModel, Challenge, Margin, StatementKind
 from riskproof.proof.leakage import Event
+from riskproof.risk.margining import read as read_model
 from riskproof.risk.model import RiskModel
 from riskproof.service.worker import Job, Progress
 from riskproof.verify.net_risk import MarketCache, ProofCase, ProofVerdict, verify_proofs
@@ -30,7 +33,32 @@ _NOTHING: Final = b""  # a document that is not there
 SERVED_CELLS: Final = (
     1 << 22
 )  # 2,048 instruments in 2,048 scenarios: some seconds of pricing, within a job's time and memory
-CACHE: Final = MarketCache(cells=SERVED_CELLS, version_1_only=True)
+SERVED_WORK: Final = 20_000_000  # microseconds, rather over- than underestimated: within the default deadline of a job
+CACHE: Final = MarketCache(cells=SERVED_CELLS, work=SERVED_WORK)
+
+
+# ---- challenge -------------------------------------------------------------------------------------------------------
+
+
+def new_challenge(model: AnyModel, asked: Mapping[str, Any]) -> Challenge:
+    """A fresh challenge under a model (ModelError, ProofError).
+
+    asked: every argument of `Challenge.new` but the model, statement and margin by their values.
+    """
+    statement, margin = StatementKind(asked["statement"]), asked["margin"]
+    if statement is StatementKind.SOLVENCY and isinstance(model, RiskModel) and model.collateral is None:
+        raise ModelError(
+            f"{model.name} does not say what collateral is worth", where="model", expected="a model with haircuts"
+        )
+    return Challenge.new(
+        **{**asked, "statement": statement, "margin": None if margin is None else Margin(margin)}, model=model
+    )
+
+
+def challenge(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
+    """What is asked, and a model's document, to a challenge: reading a stranger's model may take seconds."""
+    control, document = arguments
+    return [new_challenge(read_model(document, "model_json"), json.loads(control)).to_bytes()]
 
 
 # ---- prove -----------------------------------------------------------------------------------------------------------
@@ -111,17 +139,29 @@ class ProveAnswer:
 def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
     """A `ProveJob` to a `ProveAnswer`. It raises what does not depend on the book; the rest is an answer, and counts as one."""
     job = ProveJob.read(arguments)
-    challenge = Challenge.from_bytes(job.challenge)
-    model = challenge_model(challenge, RiskModel.from_bytes(job.model, "model") if job.model else None)
-    inputs = []
+    asked = Challenge.from_bytes(job.challenge)
+    model = challenge_model(asked, read_model(job.model) if job.model and asked.model is None else None)
+    inputs, pairs = [], []
     for i, (attestation, opening, data) in enumerate(job.accounts):
         progress("reading", 0.0)
+        where = f"attestations[{i}]"
+        statement = CACHE.attestation(attestation, where)[1]
         try:
             market = CACHE.market(data)
         except InputError as error:
-            raise type(error)(error.what, where=f"attestations[{i}].{error.where}", expected=error.expected) from None
-        inputs.append(ProverInput(attestation, opening, market, CACHE.array(market, model)))
-    events = challenge_events(challenge, inputs, job.holder_key, allow_tight_bound=job.allow_tight_bound)
+            raise type(error)(error.what, where=f"{where}.{error.where}", expected=error.expected) from None
+        if (statement.registry_digest, statement.snapshot_digest) != (market.registry.digest, market.snapshot.digest):
+            raise ProofError(
+                "another market than the attested one",
+                where=f"{where}.market",
+                expected=statement.snapshot_digest.hex(),
+            )
+        inputs.append(ProverInput(attestation, opening, market))
+        pairs.append((statement, market))
+    events = challenge_events(asked, inputs, job.holder_key, allow_tight_bound=job.allow_tight_bound)
+    progress("computing the rows", 0.0)
+    pairs.sort(key=lambda pair: pair[0].digest)
+    compiled = CACHE.compiled(asked, model, [a for a, _ in pairs], [m for _, m in pairs])
     proof, refusal = None, None
     try:
         proof = prove_core(
@@ -131,6 +171,7 @@ def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
             model=model,
             allow_tight_bound=job.allow_tight_bound,
             progress=progress,
+            compiled=compiled,
         )
     except RiskproofError as error:
         refusal = error
@@ -234,4 +275,4 @@ def warm_up() -> None:
     rehearse()
 
 
-JOBS: Final[dict[str, Job]] = {"prove": prove, "verify": verify}
+JOBS: Final[dict[str, Job]] = {"challenge": challenge, "prove": prove, "verify": verify}

@@ -1,4 +1,4 @@
-"""What a worker process does before it takes work: everything once, on a book of its own.
+"""What a worker process does before it takes work: everything once, under a model of each version, on a book of its own.
 
 It loads the points of every column size and the compiled kernels, which take a second or more the first time, and it finds out
 whether this machine can prove at all.
@@ -20,9 +20,10 @@ from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Instrument, Kind, OptionType, Payoff, Registry
 from riskproof.market.snapshot import Curve, Quote, Snapshot
-from riskproof.proof.challenge import Challenge
+from riskproof.proof.challenge import Challenge, Margin, StatementKind
 from riskproof.proof.setup import ceremony_setup
 from riskproof.risk.arrays import compute_array
+from riskproof.risk.margining import load
 from riskproof.risk.model import load_model
 from riskproof.units import PRICE_ONE, SECONDS_PER_DAY
 from riskproof.verify import Outcome
@@ -58,12 +59,24 @@ def rehearse() -> None:
         ),
         venue,
     )
-    asked = Challenge.new(audience=_AUDIENCE, bound_micros=_BOUND_MICROS, model=model, now=_TIME).to_bytes()
-    proof = prove_net_risk(asked, [ProverInput(built.attestation, built.opening, market, array)], holder)
-    keys = KeySet((venue.public,))
-    verdict = verify_proof(proof, asked, [built.attestation], [keys], [market.to_bytes()], now=_TIME)
-    if verdict.outcome is not Outcome.VALID:
-        raise AssertionError(f"the rehearsal's proof is {verdict.outcome}: {verdict.reason}")
+    file, keys = market.to_bytes(), KeySet((venue.public,))
+    challenges = [
+        Challenge.new(audience=_AUDIENCE, bound_micros=_BOUND_MICROS, model=model, now=_TIME),
+        Challenge.new(
+            audience=_AUDIENCE,
+            bound_micros=_BOUND_MICROS,
+            model=load("derive-pm2"),
+            now=_TIME,
+            statement=StatementKind.MARGIN,
+            margin=Margin.INITIAL,
+        ),
+    ]
+    for asked in challenges:
+        challenge = asked.to_bytes()
+        proof = prove_net_risk(challenge, [ProverInput(built.attestation, built.opening, market)], holder)
+        verdict = verify_proof(proof, challenge, [built.attestation], [keys], [file], now=_TIME)
+        if verdict.outcome is not Outcome.VALID:
+            raise AssertionError(f"the rehearsal's proof is {verdict.outcome}: {verdict.reason}")
 
 
 def _market() -> Market:

@@ -251,7 +251,7 @@ class GetModelResponse(_message.Message):
     MODEL_JSON_FIELD_NUMBER: _builtins.int
     MODEL_DIGEST_FIELD_NUMBER: _builtins.int
     model_json: _builtins.bytes
-    """Canonical JSON, schema riskproof/model/v1."""
+    """Canonical JSON, schema riskproof/model/v1 or riskproof/model/v2."""
     model_digest: _builtins.bytes
     def __init__(
         self,

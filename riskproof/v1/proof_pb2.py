@@ -25,43 +25,45 @@ _sym_db = _symbol_database.Default()
 from riskproof.v1 import attestation_pb2 as riskproof_dot_v1_dot_attestation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18riskproof/v1/proof.proto\x12\x0criskproof.v1\x1a\x1eriskproof/v1/attestation.proto\"\xc6\x02\n\x16\x43reateChallengeRequest\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x14\n\x0c\x62ound_micros\x18\x02 \x01(\x03\x12/\n\tstatement\x18\x03 \x01(\x0e\x32\x1c.riskproof.v1.ProofStatement\x12\x0f\n\x05model\x18\x04 \x01(\tH\x00\x12\x14\n\nmodel_json\x18\x05 \x01(\x0cH\x00\x12\x1d\n\x10max_skew_seconds\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\texclusive\x18\x07 \x01(\x08\x12\x13\n\x0bttl_seconds\x18\x08 \x01(\x03\x12\x11\n\tnumeraire\x18\t \x01(\t\x12\x1c\n\x0fmax_age_seconds\x18\n \x01(\x03H\x02\x88\x01\x01\x42\x0b\n\tscenariosB\x13\n\x11_max_skew_secondsB\x12\n\x10_max_age_seconds\"K\n\x17\x43reateChallengeResponse\x12\x16\n\x0e\x63hallenge_json\x18\x01 \x01(\x0c\x12\x18\n\x10\x63hallenge_digest\x18\x02 \x01(\x0c\"\xcc\x01\n\x0cProveRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63hallenge_json\x18\x02 \x01(\x0c\x12\x11\n\tsequences\x18\x03 \x03(\x03\x12\x1b\n\x13\x61ttestation_digests\x18\x04 \x03(\x0c\x12\x31\n\x07\x62rought\x18\x05 \x03(\x0b\x32 .riskproof.v1.BroughtAttestation\x12\x12\n\nholder_key\x18\x06 \x01(\x0c\x12\x19\n\x11\x61llow_tight_bound\x18\x07 \x01(\x08\"Y\n\x12\x42roughtAttestation\x12\x18\n\x10\x61ttestation_json\x18\x01 \x01(\x0c\x12\x14\n\x0copening_json\x18\x02 \x01(\x0c\x12\x13\n\x0bmarket_json\x18\x03 \x01(\x0c\"\x80\x01\n\rProveResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.riskproof.v1.ProveProgressH\x00\x12\x35\n\x0eunsigned_proof\x18\x02 \x01(\x0b\x32\x1b.riskproof.v1.UnsignedProofH\x00\x42\x07\n\x05\x65vent\"0\n\rProveProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x10\n\x08permille\x18\x02 \x01(\x05\"~\n\rUnsignedProof\x12\x18\n\x10\x63hallenge_digest\x18\x01 \x01(\x0c\x12\x1b\n\x13\x61ttestation_digests\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\x12\x16\n\x0eidentity_proof\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\x0c\"\x83\x01\n\x0bProofAnswer\x12\x12\n\nproof_json\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63hallenge_json\x18\x02 \x01(\x0c\x12\x34\n\x0c\x61ttestations\x18\x03 \x03(\x0b\x32\x1e.riskproof.v1.AttestationInput\x12\x12\n\nmodel_json\x18\x04 \x01(\x0c\"Y\n\x10\x41ttestationInput\x12\x18\n\x10\x61ttestation_json\x18\x01 \x01(\x0c\x12\x14\n\x0ckey_set_json\x18\x02 \x01(\x0c\x12\x15\n\rmarket_number\x18\x03 \x01(\x05\"U\n\x12VerifyProofRequest\x12)\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x19.riskproof.v1.ProofAnswer\x12\x14\n\x0cmarkets_json\x18\x02 \x03(\x0c\"B\n\x13VerifyProofResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.riskproof.v1.ProofVerdict\"W\n\x13VerifyProofsRequest\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.riskproof.v1.ProofAnswer\x12\x14\n\x0cmarkets_json\x18\x02 \x03(\x0c\"D\n\x14VerifyProofsResponse\x12,\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1a.riskproof.v1.ProofVerdict\"\xde\x01\n\x0cProofVerdict\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.riskproof.v1.VerificationOutcome\x12\x14\n\x0c\x66\x61iled_check\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\rpassed_checks\x18\x04 \x03(\x0b\x32\x19.riskproof.v1.PassedCheck\x12\r\n\x05notes\x18\x05 \x03(\t\x12\x0e\n\x06proved\x18\x06 \x03(\t\x12\x0f\n\x07trusted\x18\x07 \x03(\t\x12\x12\n\nnot_proved\x18\x08 \x03(\t*i\n\x0eProofStatement\x12\x1f\n\x1bPROOF_STATEMENT_UNSPECIFIED\x10\x00\x12\x18\n\x14PROOF_STATEMENT_LOSS\x10\x01\x12\x1c\n\x18PROOF_STATEMENT_SOLVENCY\x10\x02\x32\xdd\x02\n\x0cProofService\x12^\n\x0f\x43reateChallenge\x12$.riskproof.v1.CreateChallengeRequest\x1a%.riskproof.v1.CreateChallengeResponse\x12\x42\n\x05Prove\x12\x1a.riskproof.v1.ProveRequest\x1a\x1b.riskproof.v1.ProveResponse0\x01\x12R\n\x0bVerifyProof\x12 .riskproof.v1.VerifyProofRequest\x1a!.riskproof.v1.VerifyProofResponse\x12U\n\x0cVerifyProofs\x12!.riskproof.v1.VerifyProofsRequest\x1a\".riskproof.v1.VerifyProofsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18riskproof/v1/proof.proto\x12\x0criskproof.v1\x1a\x1eriskproof/v1/attestation.proto\"\xfc\x02\n\x16\x43reateChallengeRequest\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x14\n\x0c\x62ound_micros\x18\x02 \x01(\x03\x12/\n\tstatement\x18\x03 \x01(\x0e\x32\x1c.riskproof.v1.ProofStatement\x12\x0f\n\x05model\x18\x04 \x01(\tH\x00\x12\x14\n\nmodel_json\x18\x05 \x01(\x0cH\x00\x12\x1d\n\x10max_skew_seconds\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\texclusive\x18\x07 \x01(\x08\x12\x13\n\x0bttl_seconds\x18\x08 \x01(\x03\x12\x11\n\tnumeraire\x18\t \x01(\t\x12\x1c\n\x0fmax_age_seconds\x18\n \x01(\x03H\x02\x88\x01\x01\x12\x34\n\x0brequirement\x18\x0b \x01(\x0e\x32\x1f.riskproof.v1.MarginRequirementB\x0b\n\tscenariosB\x13\n\x11_max_skew_secondsB\x12\n\x10_max_age_seconds\"K\n\x17\x43reateChallengeResponse\x12\x16\n\x0e\x63hallenge_json\x18\x01 \x01(\x0c\x12\x18\n\x10\x63hallenge_digest\x18\x02 \x01(\x0c\"\xcc\x01\n\x0cProveRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63hallenge_json\x18\x02 \x01(\x0c\x12\x11\n\tsequences\x18\x03 \x03(\x03\x12\x1b\n\x13\x61ttestation_digests\x18\x04 \x03(\x0c\x12\x31\n\x07\x62rought\x18\x05 \x03(\x0b\x32 .riskproof.v1.BroughtAttestation\x12\x12\n\nholder_key\x18\x06 \x01(\x0c\x12\x19\n\x11\x61llow_tight_bound\x18\x07 \x01(\x08\"Y\n\x12\x42roughtAttestation\x12\x18\n\x10\x61ttestation_json\x18\x01 \x01(\x0c\x12\x14\n\x0copening_json\x18\x02 \x01(\x0c\x12\x13\n\x0bmarket_json\x18\x03 \x01(\x0c\"\x80\x01\n\rProveResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.riskproof.v1.ProveProgressH\x00\x12\x35\n\x0eunsigned_proof\x18\x02 \x01(\x0b\x32\x1b.riskproof.v1.UnsignedProofH\x00\x42\x07\n\x05\x65vent\"0\n\rProveProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x10\n\x08permille\x18\x02 \x01(\x05\"~\n\rUnsignedProof\x12\x18\n\x10\x63hallenge_digest\x18\x01 \x01(\x0c\x12\x1b\n\x13\x61ttestation_digests\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\x12\x16\n\x0eidentity_proof\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\x0c\"\x83\x01\n\x0bProofAnswer\x12\x12\n\nproof_json\x18\x01 \x01(\x0c\x12\x16\n\x0e\x63hallenge_json\x18\x02 \x01(\x0c\x12\x34\n\x0c\x61ttestations\x18\x03 \x03(\x0b\x32\x1e.riskproof.v1.AttestationInput\x12\x12\n\nmodel_json\x18\x04 \x01(\x0c\"Y\n\x10\x41ttestationInput\x12\x18\n\x10\x61ttestation_json\x18\x01 \x01(\x0c\x12\x14\n\x0ckey_set_json\x18\x02 \x01(\x0c\x12\x15\n\rmarket_number\x18\x03 \x01(\x05\"U\n\x12VerifyProofRequest\x12)\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x19.riskproof.v1.ProofAnswer\x12\x14\n\x0cmarkets_json\x18\x02 \x03(\x0c\"B\n\x13VerifyProofResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.riskproof.v1.ProofVerdict\"W\n\x13VerifyProofsRequest\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.riskproof.v1.ProofAnswer\x12\x14\n\x0cmarkets_json\x18\x02 \x03(\x0c\"D\n\x14VerifyProofsResponse\x12,\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1a.riskproof.v1.ProofVerdict\"\xde\x01\n\x0cProofVerdict\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.riskproof.v1.VerificationOutcome\x12\x14\n\x0c\x66\x61iled_check\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\rpassed_checks\x18\x04 \x03(\x0b\x32\x19.riskproof.v1.PassedCheck\x12\r\n\x05notes\x18\x05 \x03(\t\x12\x0e\n\x06proved\x18\x06 \x03(\t\x12\x0f\n\x07trusted\x18\x07 \x03(\t\x12\x12\n\nnot_proved\x18\x08 \x03(\t*\xa1\x01\n\x0eProofStatement\x12\x1f\n\x1bPROOF_STATEMENT_UNSPECIFIED\x10\x00\x12\x18\n\x14PROOF_STATEMENT_LOSS\x10\x01\x12\x1c\n\x18PROOF_STATEMENT_SOLVENCY\x10\x02\x12\x1a\n\x16PROOF_STATEMENT_MARGIN\x10\x03\x12\x1a\n\x16PROOF_STATEMENT_EXCESS\x10\x04*{\n\x11MarginRequirement\x12\"\n\x1eMARGIN_REQUIREMENT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMARGIN_REQUIREMENT_INITIAL\x10\x01\x12\"\n\x1eMARGIN_REQUIREMENT_MAINTENANCE\x10\x02\x32\xdd\x02\n\x0cProofService\x12^\n\x0f\x43reateChallenge\x12$.riskproof.v1.CreateChallengeRequest\x1a%.riskproof.v1.CreateChallengeResponse\x12\x42\n\x05Prove\x12\x1a.riskproof.v1.ProveRequest\x1a\x1b.riskproof.v1.ProveResponse0\x01\x12R\n\x0bVerifyProof\x12 .riskproof.v1.VerifyProofRequest\x1a!.riskproof.v1.VerifyProofResponse\x12U\n\x0cVerifyProofs\x12!.riskproof.v1.VerifyProofsRequest\x1a\".riskproof.v1.VerifyProofsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'riskproof.v1.proof_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROOFSTATEMENT']._serialized_start=1851
-  _globals['_PROOFSTATEMENT']._serialized_end=1956
+  _globals['_PROOFSTATEMENT']._serialized_start=1906
+  _globals['_PROOFSTATEMENT']._serialized_end=2067
+  _globals['_MARGINREQUIREMENT']._serialized_start=2069
+  _globals['_MARGINREQUIREMENT']._serialized_end=2192
   _globals['_CREATECHALLENGEREQUEST']._serialized_start=75
-  _globals['_CREATECHALLENGEREQUEST']._serialized_end=401
-  _globals['_CREATECHALLENGERESPONSE']._serialized_start=403
-  _globals['_CREATECHALLENGERESPONSE']._serialized_end=478
-  _globals['_PROVEREQUEST']._serialized_start=481
-  _globals['_PROVEREQUEST']._serialized_end=685
-  _globals['_BROUGHTATTESTATION']._serialized_start=687
-  _globals['_BROUGHTATTESTATION']._serialized_end=776
-  _globals['_PROVERESPONSE']._serialized_start=779
-  _globals['_PROVERESPONSE']._serialized_end=907
-  _globals['_PROVEPROGRESS']._serialized_start=909
-  _globals['_PROVEPROGRESS']._serialized_end=957
-  _globals['_UNSIGNEDPROOF']._serialized_start=959
-  _globals['_UNSIGNEDPROOF']._serialized_end=1085
-  _globals['_PROOFANSWER']._serialized_start=1088
-  _globals['_PROOFANSWER']._serialized_end=1219
-  _globals['_ATTESTATIONINPUT']._serialized_start=1221
-  _globals['_ATTESTATIONINPUT']._serialized_end=1310
-  _globals['_VERIFYPROOFREQUEST']._serialized_start=1312
-  _globals['_VERIFYPROOFREQUEST']._serialized_end=1397
-  _globals['_VERIFYPROOFRESPONSE']._serialized_start=1399
-  _globals['_VERIFYPROOFRESPONSE']._serialized_end=1465
-  _globals['_VERIFYPROOFSREQUEST']._serialized_start=1467
-  _globals['_VERIFYPROOFSREQUEST']._serialized_end=1554
-  _globals['_VERIFYPROOFSRESPONSE']._serialized_start=1556
-  _globals['_VERIFYPROOFSRESPONSE']._serialized_end=1624
-  _globals['_PROOFVERDICT']._serialized_start=1627
-  _globals['_PROOFVERDICT']._serialized_end=1849
-  _globals['_PROOFSERVICE']._serialized_start=1959
-  _globals['_PROOFSERVICE']._serialized_end=2308
+  _globals['_CREATECHALLENGEREQUEST']._serialized_end=455
+  _globals['_CREATECHALLENGERESPONSE']._serialized_start=457
+  _globals['_CREATECHALLENGERESPONSE']._serialized_end=532
+  _globals['_PROVEREQUEST']._serialized_start=535
+  _globals['_PROVEREQUEST']._serialized_end=739
+  _globals['_BROUGHTATTESTATION']._serialized_start=741
+  _globals['_BROUGHTATTESTATION']._serialized_end=830
+  _globals['_PROVERESPONSE']._serialized_start=833
+  _globals['_PROVERESPONSE']._serialized_end=961
+  _globals['_PROVEPROGRESS']._serialized_start=963
+  _globals['_PROVEPROGRESS']._serialized_end=1011
+  _globals['_UNSIGNEDPROOF']._serialized_start=1013
+  _globals['_UNSIGNEDPROOF']._serialized_end=1139
+  _globals['_PROOFANSWER']._serialized_start=1142
+  _globals['_PROOFANSWER']._serialized_end=1273
+  _globals['_ATTESTATIONINPUT']._serialized_start=1275
+  _globals['_ATTESTATIONINPUT']._serialized_end=1364
+  _globals['_VERIFYPROOFREQUEST']._serialized_start=1366
+  _globals['_VERIFYPROOFREQUEST']._serialized_end=1451
+  _globals['_VERIFYPROOFRESPONSE']._serialized_start=1453
+  _globals['_VERIFYPROOFRESPONSE']._serialized_end=1519
+  _globals['_VERIFYPROOFSREQUEST']._serialized_start=1521
+  _globals['_VERIFYPROOFSREQUEST']._serialized_end=1608
+  _globals['_VERIFYPROOFSRESPONSE']._serialized_start=1610
+  _globals['_VERIFYPROOFSRESPONSE']._serialized_end=1678
+  _globals['_PROOFVERDICT']._serialized_start=1681
+  _globals['_PROOFVERDICT']._serialized_end=1903
+  _globals['_PROOFSERVICE']._serialized_start=2195
+  _globals['_PROOFSERVICE']._serialized_end=2544
 # @@protoc_insertion_point(module_scope)

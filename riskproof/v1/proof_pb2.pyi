@@ -32,6 +32,10 @@ class _ProofStatementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProofS
     """In every scenario, the net loss is at most the bound."""
     PROOF_STATEMENT_SOLVENCY: _ProofStatement.ValueType  # 2
     """In every scenario, stressed equity is at least minus the bound."""
+    PROOF_STATEMENT_MARGIN: _ProofStatement.ValueType  # 3
+    """The margin that the model requires is at most the bound."""
+    PROOF_STATEMENT_EXCESS: _ProofStatement.ValueType  # 4
+    """Equity less the margin that the model requires is at least minus the bound."""
 
 class ProofStatement(_ProofStatement, metaclass=_ProofStatementEnumTypeWrapper): ...
 
@@ -41,7 +45,30 @@ PROOF_STATEMENT_LOSS: ProofStatement.ValueType  # 1
 """In every scenario, the net loss is at most the bound."""
 PROOF_STATEMENT_SOLVENCY: ProofStatement.ValueType  # 2
 """In every scenario, stressed equity is at least minus the bound."""
+PROOF_STATEMENT_MARGIN: ProofStatement.ValueType  # 3
+"""The margin that the model requires is at most the bound."""
+PROOF_STATEMENT_EXCESS: ProofStatement.ValueType  # 4
+"""Equity less the margin that the model requires is at least minus the bound."""
 Global___ProofStatement: _TypeAlias = ProofStatement  # noqa: Y015
+
+class _MarginRequirement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MarginRequirementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MarginRequirement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MARGIN_REQUIREMENT_UNSPECIFIED: _MarginRequirement.ValueType  # 0
+    """For the statements that are not about margin."""
+    MARGIN_REQUIREMENT_INITIAL: _MarginRequirement.ValueType  # 1
+    MARGIN_REQUIREMENT_MAINTENANCE: _MarginRequirement.ValueType  # 2
+
+class MarginRequirement(_MarginRequirement, metaclass=_MarginRequirementEnumTypeWrapper): ...
+
+MARGIN_REQUIREMENT_UNSPECIFIED: MarginRequirement.ValueType  # 0
+"""For the statements that are not about margin."""
+MARGIN_REQUIREMENT_INITIAL: MarginRequirement.ValueType  # 1
+MARGIN_REQUIREMENT_MAINTENANCE: MarginRequirement.ValueType  # 2
+Global___MarginRequirement: _TypeAlias = MarginRequirement  # noqa: Y015
 
 @_typing.final
 class CreateChallengeRequest(_message.Message):
@@ -57,6 +84,7 @@ class CreateChallengeRequest(_message.Message):
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
     NUMERAIRE_FIELD_NUMBER: _builtins.int
     MAX_AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_FIELD_NUMBER: _builtins.int
     audience: _builtins.str
     """Who asks: attestations have to be for this audience; empty for the venue's name."""
     bound_micros: _builtins.int
@@ -65,7 +93,7 @@ class CreateChallengeRequest(_message.Message):
     model: _builtins.str
     """Name of a model that the venue serves."""
     model_json: _builtins.bytes
-    """A model of the verifier's own, canonical JSON."""
+    """A model of the verifier's own; one of version 1 in canonical JSON. Those of version 2 are for margin and excess."""
     max_skew_seconds: _builtins.int
     """Largest difference between the attestations' times; not set: 60."""
     exclusive: _builtins.bool
@@ -76,6 +104,8 @@ class CreateChallengeRequest(_message.Message):
     """Currency of the bound; empty: that of the attestations."""
     max_age_seconds: _builtins.int
     """Most seconds from an attestation's issue to the challenge's; not set: no limit."""
+    requirement: Global___MarginRequirement.ValueType
+    """Which margin, for PROOF_STATEMENT_MARGIN and PROOF_STATEMENT_EXCESS, and only for them."""
     def __init__(
         self,
         *,
@@ -89,10 +119,11 @@ class CreateChallengeRequest(_message.Message):
         ttl_seconds: _builtins.int = ...,
         numeraire: _builtins.str = ...,
         max_age_seconds: _builtins.int | None = ...,
+        requirement: Global___MarginRequirement.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_skew_seconds", b"_max_skew_seconds", "max_age_seconds", b"max_age_seconds", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "scenarios", b"scenarios"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_skew_seconds", b"_max_skew_seconds", "audience", b"audience", "bound_micros", b"bound_micros", "exclusive", b"exclusive", "max_age_seconds", b"max_age_seconds", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "numeraire", b"numeraire", "scenarios", b"scenarios", "statement", b"statement", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds", "_max_skew_seconds", b"_max_skew_seconds", "audience", b"audience", "bound_micros", b"bound_micros", "exclusive", b"exclusive", "max_age_seconds", b"max_age_seconds", "max_skew_seconds", b"max_skew_seconds", "model", b"model", "model_json", b"model_json", "numeraire", b"numeraire", "requirement", b"requirement", "scenarios", b"scenarios", "statement", b"statement", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_age_seconds: _TypeAlias = _typing.Literal["max_age_seconds"]  # noqa: Y015
     _WhichOneofArgType__max_age_seconds: _TypeAlias = _typing.Literal["_max_age_seconds", b"_max_age_seconds"]  # noqa: Y015

@@ -11,10 +11,9 @@ from typing import Any, Final
 from riskproof.attest.envelope import Envelope
 from riskproof.attest.net_risk import attested_market
 from riskproof.attest.payload import Attestation
-from riskproof.errors import ProofError
 from riskproof.market.marketfile import Market
 from riskproof.proof.challenge import AnyModel, Challenge
-from riskproof.proof.programme import compile_statement
+from riskproof.proof.programme import check_work, compile_statement
 from riskproof.proof.rows import StatementRows, check_size
 from riskproof.proof.statement import MAX_CELLS
 from riskproof.risk.arrays import RiskArray, compute_array
@@ -31,14 +30,15 @@ class MarketCache:
     """
 
     def __init__(
-        self, entries: int = 64, limit: int = 1 << 28, cells: int = MAX_CELLS, *, version_1_only: bool = False
+        self, entries: int = 64, limit: int = 1 << 28, cells: int = MAX_CELLS, *, work: int | None = None
     ) -> None:
         """Keep at most `entries` objects, of about `limit` bytes together; price statements of at most `cells` coefficients.
 
-        version_1_only: refuse models of version 2, whose pricing has no bound by `cells`: for whoever prices for others.
+        work: most microseconds that the rows of a margin may take by `check_work`, None for no limit: for whoever computes them
+        for others.
         """
         self.cells = cells
-        self._version_1_only = version_1_only
+        self._work = work
         self._entries = entries
         self._limit = limit
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -84,12 +84,6 @@ class MarketCache:
         """
         check_size(len(model.scenarios), market.registry.columns, market.registry.column_size, self.cells)
         if not isinstance(model, RiskModel):
-            if self._version_1_only:
-                raise ProofError(
-                    f"{model.name} is a model of version 2",
-                    where="challenge.model",
-                    expected="a model of version 1; statements of others are proved and verified on one's own machine",
-                )
             return None
         key = ("array", market.registry.digest, market.snapshot.digest, model.digest)
         array: RiskArray = self._get(key, lambda: compute_array(market, model), lambda made: int(made.rows.nbytes))
@@ -98,16 +92,19 @@ class MarketCache:
     def compiled(
         self, challenge: Challenge, model: AnyModel, attestations: Sequence[Attestation], markets: Sequence[Market]
     ) -> StatementRows:
-        """The rows of a challenge's statement (as `compile_statement`)."""
-        columns = tuple((a.registry_digest, a.snapshot_digest, a.columns.live) for a in attestations)
+        """The rows of a challenge's statement over attestations, ascending by digest, and their markets (as `compile_statement`).
+
+        ProofError besides if they take more work than this cache may do.
+        """
+        pairs = list(zip(attestations, markets, strict=True))
+        columns = tuple((m.registry.digest, m.snapshot.digest, a.columns.live) for a, m in pairs)
 
         def make() -> StatementRows:
-            pairs = zip(attestations, markets, strict=True)
+            if challenge.margin is not None and self._work is not None:
+                check_work(model, [attested_market(a, m, None) for a, m in pairs], self._work)
             return compile_statement(challenge, model, [attested_market(a, m, self.array(m, model)) for a, m in pairs])
 
         compiled: StatementRows = self._get(
-            ("rows", challenge.statement, challenge.margin, model.digest, columns),
-            make,
-            lambda made: int(made.coefficients.positions.nbytes + made.coefficients.auxiliary.nbytes),
+            ("rows", challenge.statement, challenge.margin, model.digest, columns), make, lambda made: made.nbytes
         )
         return compiled

@@ -23,10 +23,12 @@ from proof_support import (
 )
 
 from riskproof import units
+from riskproof.attest.envelope import Envelope
 from riskproof.attest.keys import SigningKey
 from riskproof.attest.net_risk import ProverInput, challenge_model, prove_net_risk
+from riskproof.attest.payload import Attestation
 from riskproof.errors import FalseStatementError, InputError, ModelError, ProofError
-from riskproof.proof.challenge import Challenge, StatementKind
+from riskproof.proof.challenge import Challenge, Margin, StatementKind
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.rows import AttestedMarket, check_size, compile_rows
 from riskproof.proof.statement import Coefficients, Rows
@@ -38,6 +40,21 @@ from riskproof.verify.net_risk import MarketCache, ProofCase, verify_proof, veri
 
 def solvent(venue: Venue, usd: int) -> Account:
     return venue.attest(book(venue.market, BTC_100000_C=-50_000, BTC=10_000, USD=usd))
+
+
+def statement_of(account: Account) -> Attestation:
+    return Attestation.from_bytes(Envelope.from_bytes(account.attestation).payload)
+
+
+def margin_challenge(model: str) -> Challenge:
+    return Challenge.new(
+        audience=AUDIENCE,
+        bound_micros=0,
+        model=load(model),
+        now=ISSUED,
+        statement=StatementKind.MARGIN,
+        margin=Margin.INITIAL,
+    )
 
 
 def shortfall_micros(account: Account) -> int:
@@ -407,10 +424,28 @@ class TestMarketCache:
         assert (verdict.failed_check, verdict.outcome) == (54, Outcome.INVALID)
         assert "rows cannot be computed" in verdict.reason
 
-    def test_whoever_serves_others_prices_no_model_of_version_2(self, short: Account) -> None:
-        with pytest.raises(ProofError, match=r"challenge\.model: derive-pm2 is a model of version 2"):
-            MarketCache(version_1_only=True).array(short.venue.market, load("derive-pm2"))
-        assert MarketCache().array(short.venue.market, load("derive-pm2")) is None
+    def test_the_work_that_rows_of_a_margin_may_take(self, short: Account) -> None:
+        market, model, stated = short.venue.market, load("derive-pm2"), [statement_of(short)]
+        asked = margin_challenge("derive-pm2")
+        with pytest.raises(
+            ProofError, match=r"challenge\.model: the rows of derive-pm2 over 7 instruments take about 1 s"
+        ):
+            MarketCache(work=1_000).compiled(asked, model, stated, [market])
+        cache = MarketCache(work=10_000_000)
+        rows = cache.compiled(asked, model, stated, [market])
+        assert cache.compiled(replace(asked, bound_micros=5), model, stated, [market]) is rows
+        for other in (replace(asked, margin=Margin.MAINTENANCE), replace(asked, statement=StatementKind.EXCESS)):
+            assert cache.compiled(other, model, stated, [market]) is not rows
+
+    @pytest.mark.parametrize(("limit", "kept"), [(1 << 28, True), (1 << 18, False)])
+    def test_rows_count_for_the_memory_they_take(self, short: Account, limit: int, kept: bool) -> None:
+        cache, market, stated = MarketCache(limit=limit), short.venue.market, [statement_of(short)]
+        first, _, again = (
+            cache.compiled(margin_challenge(name), load(name), stated, [market])
+            for name in ("derive-pm2", "derive-pm1", "derive-pm2")
+        )
+        assert 1 << 18 < first.coefficients.nbytes < first.nbytes < 1 << 21
+        assert (again is first) is kept
 
 
 def test_too_many_coefficients() -> None:

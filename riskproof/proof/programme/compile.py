@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from riskproof.risk.model import RiskModel
 from riskproof.units import MICROS_EXPONENT
 
 Int64 = npt.NDArray[np.int64]
+_ENTRY_BYTES: Final = 256  # of a coefficient in the lowering, with the expression that it comes from
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,12 @@ class CompiledMargin:
     exponent: int
     proved: tuple[str, ...]
     bounds: tuple[str, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory this takes."""
+        entries = sum(len(row.positions) + len(row.auxiliaries) for row in self.lowering.rows)
+        return self.coefficients.nbytes + _ENTRY_BYTES * entries
 
     def rows(self, bound_micros: int) -> Rows:
         """The rows with a bound."""

@@ -120,7 +120,7 @@ def parse(node: Json, where: str = "tail") -> Tail:
         one = _set(item, at)
         if one.id in [s.id for s in sets]:
             raise ModelError(f"{one.id} is listed twice", where=f"{at}.id", expected="each id once")
-        moves, parts = _count(one.method)
+        moves, parts = joint_moves(one.method)
         count += moves * parts
         if count > MAX_SCENARIOS:
             raise ModelError(f"{count} joint moves up to here", where=at, expected=f"at most {MAX_SCENARIOS} in all")
@@ -152,8 +152,8 @@ def _set(node: Json, where: str) -> TailSet:
     return TailSet(identifier(id_, f"{where}.id"), kind, tail, method)
 
 
-def _count(method: Method) -> tuple[int, int]:
-    """Joint moves that a set makes, and how many times over: they do not depend on what the history says."""
+def joint_moves(method: Method) -> tuple[int, int]:
+    """How many joint moves a set makes, and how many times over: it does not depend on what the history says."""
     if isinstance(method, MonteCarlo):
         return method.paths, 1 if method.interval is None else method.interval.points
     if isinstance(method, CommonFactor):
