@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog
 
 from riskproof.errors import PortfolioError, ProofError
 from riskproof.market.marketfile import Market
@@ -40,6 +39,7 @@ from riskproof.risk.margining.markets import from_market
 from riskproof.risk.model import RiskModel
 from riskproof.units import PRICE_ONE
 from tests.conformance.cases import load as load_vectors
+from tests.proof import programme_support
 
 TIME, DAY = 1_767_603_600, 86_400
 SOON, FAR = TIME + 9 * DAY, TIME + 100 * DAY
@@ -115,20 +115,8 @@ def asked(model: AnyModel, market: Market, book: Portfolio, kind: StatementKind,
 
 
 def optimum(rows: CompiledMargin, lots: Any) -> float:
-    """The least bound in the numeraire by a linear-programming solver, which is told nothing but the rows."""
-    lowering = rows.lowering
-    a, b = np.zeros((len(lowering.rows), len(lowering.decimals) + 1)), np.zeros(len(lowering.rows))
-    for r, row in enumerate(lowering.rows):
-        held = row.constant + sum(c * int(lots[i]) for i, c in row.positions.items())
-        b[r] = float(Fraction(held, 10**row.decimals))
-        for x, c in row.auxiliaries.items():
-            a[r, x] = -float(Fraction(c, 10 ** (row.decimals - lowering.decimals[x])))
-        a[r, -1] = -float(Fraction(row.per_micro * 10**6, 10**row.decimals))
-    goal = np.zeros(a.shape[1])
-    goal[-1] = 1
-    result = linprog(goal, A_ub=a, b_ub=b, bounds=[(None, None)] * a.shape[1], method="highs")
-    assert result.status == 0, result.message
-    return float(result.fun)
+    """The least bound in the numeraire by a linear-programming solver."""
+    return programme_support.optimum(rows.lowering, lots)
 
 
 PROVABLE = tuple(name for name in names() if name not in ("span16",))

@@ -11,54 +11,22 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 
 from riskproof.errors import ProofError
 from riskproof.proof.challenge import Margin, StatementKind
-from riskproof.proof.programme import least_bound, version2
-from riskproof.proof.programme.convex import convex
-from riskproof.proof.programme.lowering import Lowering
-from riskproof.risk.margining import Account, Index, MarginMarket, MarginModel, evaluate_model
+from riskproof.risk.margining import Index, MarginMarket, MarginModel
 from riskproof.risk.margining.markets import from_market
+from tests.proof.programme_support import Book, Venue, asked, part_of, prove
 from tests.proof.test_programme import chain, small_model
-
-Book = dict[str, int]
-LOT = Fraction(1, 1000)
-
-
-def part_of(market: MarginMarket, names: Sequence[str]) -> MarginMarket:
-    """A venue that lists some of a market."""
-    return replace(market, listings=tuple(x for x in market.listings if x.name in names))
 
 
 def proved(
-    model: MarginModel, venues: Sequence[tuple[MarginMarket, Book]], kind: StatementKind, margin: Margin
+    model: MarginModel, venues: Sequence[Venue], kind: StatementKind, margin: Margin
 ) -> tuple[int, tuple[str, ...]]:
     """The least bound in micros of accounts at venues, and where it is an upper bound."""
-    parts, lots, at = [], list[int](), 0
-    for market, book in venues:
-        parts.append(version2.MarketPart(market, LOT, {i: at + i for i in range(len(market.listings))}))
-        lots += [book.get(x.name, 0) for x in market.listings]
-        at = len(lots)
-    made = version2.requirement(model, parts)
-    wanted = made.initial if margin is Margin.INITIAL else made.maintenance
-    function, bounds = convex(wanted - made.equity if kind is StatementKind.EXCESS else wanted)
-    lowering = Lowering(9, frozenset(made.held))
-    lowering.at_most(function, "margin")
-    return least_bound(lowering, np.array(lots, dtype=np.int64)), (*made.notes, *bounds)
-
-
-def asked(model: MarginModel, market: MarginMarket, books: Sequence[Book], kind: StatementKind, margin: Margin) -> int:
-    """The engine's number in micros, rounded up."""
-    held: dict[str, Fraction] = {}
-    for book in books:
-        for name, lots in book.items():
-            held[name] = held.get(name, Fraction(0)) + lots * LOT
-    report = evaluate_model(model, market, Account.build(market, held))
-    amount = report.initial if margin is Margin.INITIAL else report.maintenance
-    amount -= report.equity if kind is StatementKind.EXCESS else 0
-    return -((-amount * 10**6) // 1)
+    rows = prove(model, [market for market, _ in venues], kind, margin)
+    return rows.least(*(book for _, book in venues)), rows.bounds
 
 
 def model_of(account: dict[str, Any], **members: Any) -> MarginModel:

@@ -158,14 +158,21 @@ class Charges:
         return self._exposures(name, charge.exposure, share) if rate else _ZERO
 
     def _least_confidence(self, e: Exposure, charge: Confidence) -> Fraction:
-        """The least confidence that the exposure may have: over what may be held, at any of the venues."""
-        markets, found = self._markets(e, charge), []
-        for market in markets:
-            try:
-                found.append(replace(self.listed.book, underlying=market).confidence(e, charge.feeds, charge.missing))
-            except SnapshotError:  # an account that the engine refuses; a proof needs one that it does not
-                if not found and market == markets[-1]:
-                    raise
+        """The least confidence that the exposure may have: over what may be held, of the expiry and of perpetuals at any venue."""
+        markets, first = self._markets(e, charge), e.holdings[0].listing
+        same = [(self.listed.book, e)]
+        if first.kind is Kind.OPTION and first.expiry is not None:
+            key = (e.underlying, first.expiry)
+            books = (other.book for other in self.together if other is not self.listed)
+            same += [(book, replace(e, holdings=book.options[key])) for book in books if key in book.options]
+        found = []
+        for book, exposure in same:
+            for market in markets:
+                try:
+                    found.append(replace(book, underlying=market).confidence(exposure, charge.feeds, charge.missing))
+                except SnapshotError:  # an account that the engine refuses; a proof needs one that it does not
+                    if not found and market == markets[-1]:
+                        raise
         if "perpetual" in charge.feeds:
             found += [other.book.confidence(e, ("perpetual",), charge.missing) for other in self.together]
         return min(found)
