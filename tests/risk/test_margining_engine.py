@@ -177,6 +177,9 @@ def test_static_discounts_by_sign() -> None:
     loss = run(m, {"C100": 1}).initial
     expected = 10 - 5 * (2.718281828459045 ** (-0.2 * 30 / 365))
     assert abs(float(loss) - expected) < 1e-12
+    far = replace(MARKET.forwards["BTC", 30 * DAY], seconds=365 * DAY)
+    steep = {"long": {"base": "1", **side, "rate_addition": "100"}}
+    assert model(pricing=pricing | {"static_discount": steep}).pricing.static_factors(far) == (0, 1)  # exp(-100.2)
 
 
 def test_notional_charges() -> None:
@@ -358,6 +361,13 @@ def test_markets_that_lack_something(change: dict[str, Any], message: str) -> No
     )
     with pytest.raises(SnapshotError, match="C100: no volatility"):
         evaluate_model(model(), unquoted, Account.build(unquoted, {"C100": Fraction(1)}))
+    for change, message in (
+        ({"strike": Fraction(0)}, r"C100: a price that is not positive \(expected forward and strike above zero\)"),
+        ({"volatility": Fraction(-1)}, r"C100: a negative volatility \(expected zero or more\)"),
+    ):
+        wrong = replace(MARKET, listings=(replace(MARKET.listings[3], **change),))
+        with pytest.raises(SnapshotError, match=message):
+            evaluate_model(model(), wrong, Account.build(wrong, {"C100": Fraction(1)}))
     with pytest.raises(SnapshotError, match="BTC-PERP: no mark"):
         evaluate_model(model(), unquoted, Account.build(unquoted, {"BTC-PERP": Fraction(1)}))
 

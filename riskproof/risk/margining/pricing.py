@@ -81,7 +81,8 @@ class Pricing:
         if side is None:
             return _ONE
         rate = side.rate_multiplier * max(forward.rate, Fraction(0)) + side.rate_addition
-        factor = side.base * _exp(sign * rate * _years(forward))
+        exponent = sign * rate * _years(forward)
+        factor = side.base * (exact.exp(exponent) if exponent < 0 else _exp(exponent))
         return min(factor, 1 / self.discount(forward)) if side.limited else factor
 
     def to_document(self) -> dict[str, Json]:

@@ -160,11 +160,11 @@ class UnitValues:
             states, group = states_of(listing), (listing.underlying, listing.expiry, listing.payoff, listing.unit)
             try:
                 strike, call = terms(listing)
+                if strike <= 0:
+                    raise _not_positive(listing)
                 row = None if group in groups else self._terms_in(listing, states)
                 volatility = self._volatilities(place, listing, states)
             except RiskproofError:
-                continue
-            if strike <= 0:
                 continue
             if row is not None:
                 groups[group] = len(terms_of)
@@ -220,13 +220,18 @@ class UnitValues:
     def _volatility(self, place: int, listing: Listing, forward: Forward, state: State) -> int:
         if listing.volatility is None:
             raise SnapshotError("no volatility", where=listing.name, expected="a volatility of every option held")
+        if listing.volatility < 0:
+            raise SnapshotError("a negative volatility", where=listing.name, expected="zero or more")
         if state.vol is None:
             return exact.fine(listing.volatility)
         key = (place, state.vol)
         found = self._vols.get(key)
         if found is None:
             volatility = self.model.volatility
-            k = exact.ln(terms(listing)[0] / forward.price)
+            strike, _ = terms(listing)
+            if strike <= 0 or forward.price <= 0:
+                raise _not_positive(listing)
+            k = exact.ln(strike / forward.price)
             seconds = max(forward.seconds, 0)
             shocked = volatility.shock(state.vol).shocked(listing.volatility, k, seconds, volatility.scaling)
             found = self._vols[key] = exact.fine(shocked)
