@@ -22,6 +22,7 @@ attestation first, the others only after the checks before them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
@@ -33,6 +34,33 @@ from riskproof.verify.protocol import Run, clock_text
 from riskproof.verify.verdict import Check, Verdict
 
 DEFAULT_CLOCK_TOLERANCE: Final = 10  # seconds by which the clocks of venue and verifier may differ
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What a verifier holds an attestation to in checks 1 to 9; the members as in `verify_attestation`.
+
+    Raises:
+        InputError: a number is out of range.
+    """
+
+    now: int
+    audience: str | None = None
+    nonce: str | None = None
+    venue: str | None = None
+    clock_tolerance: int = DEFAULT_CLOCK_TOLERANCE
+    max_snapshot_age: int | None = None
+    required_signatures: int = 1
+
+    def __post_init__(self) -> None:
+        if self.clock_tolerance < 0:
+            raise InputError("negative", where="clock_tolerance", expected="seconds, 0 or more")
+        if self.max_snapshot_age is not None and self.max_snapshot_age < 0:
+            raise InputError("negative", where="max_snapshot_age", expected="seconds, 0 or more")
+        if self.required_signatures < 1:
+            raise InputError("no signature required", where="required_signatures", expected="1 or more")
+        if self.now < 0:
+            raise InputError("negative", where="now", expected="seconds since the epoch")
 
 
 def verify_attestation(
@@ -72,25 +100,14 @@ def verify_attestation(
         InputError: a keyword number is out of range, or a model or a history without a market.
     """
     trusted = keys if isinstance(keys, KeySet) else KeySet.from_bytes(keys)
-    check_call(now, clock_tolerance, max_snapshot_age, required_signatures)
+    expected = Expectations(now, audience, nonce, venue, clock_tolerance, max_snapshot_age, required_signatures)
     if model is not None and market is None:
         raise InputError("a model is of no use without a market", where="model", expected="market")
     if histories and market is None:
         raise InputError("a history is of no use without a market", where="histories", expected="market")
 
     def checks(run: Run) -> None:
-        parsed = check_statement(
-            run,
-            attestation,
-            trusted,
-            now=now,
-            audience=audience,
-            nonce=nonce,
-            venue=venue,
-            clock_tolerance=clock_tolerance,
-            max_snapshot_age=max_snapshot_age,
-            required_signatures=required_signatures,
-        )
+        parsed = check_statement(run, attestation, trusted, expected)
         basis = None
         if market is None:
             run.notes.append("no market given: registry, snapshot and risk array not recomputed")
@@ -109,69 +126,21 @@ def verify_attestation(
     return Run().verdict(checks)
 
 
-def check_call(now: int, clock_tolerance: int, max_snapshot_age: int | None, required_signatures: int) -> None:
-    """Raise InputError if a number of the call is out of range."""
-    if clock_tolerance < 0:
-        raise InputError("negative", where="clock_tolerance", expected="seconds, 0 or more")
-    if max_snapshot_age is not None and max_snapshot_age < 0:
-        raise InputError("negative", where="max_snapshot_age", expected="seconds, 0 or more")
-    if required_signatures < 1:
-        raise InputError("no signature required", where="required_signatures", expected="1 or more")
-    if now < 0:
-        raise InputError("negative", where="now", expected="seconds since the epoch")
-
-
-def check_statement(
-    run: Run,
-    data: bytes,
-    keys: KeySet,
-    *,
-    now: int,
-    audience: str | None,
-    nonce: str | None,
-    venue: str | None,
-    clock_tolerance: int,
-    max_snapshot_age: int | None,
-    required_signatures: int,
-) -> Attestation:
+def check_statement(run: Run, data: bytes, keys: KeySet, expected: Expectations) -> Attestation:
     """Checks 1 to 9: what the venue said, and that it said it (CheckFailedError, AttestationError)."""
     envelope = Envelope.from_bytes(data)
     statement = Attestation.from_bytes(envelope.payload, "attestation.payload")
-    check_signed(
-        run,
-        envelope,
-        statement,
-        keys,
-        now=now,
-        audience=audience,
-        nonce=nonce,
-        venue=venue,
-        clock_tolerance=clock_tolerance,
-        max_snapshot_age=max_snapshot_age,
-        required_signatures=required_signatures,
-    )
+    check_signed(run, envelope, statement, keys, expected)
     return statement
 
 
-def check_signed(
-    run: Run,
-    envelope: Envelope,
-    statement: Attestation,
-    keys: KeySet,
-    *,
-    now: int,
-    audience: str | None,
-    nonce: str | None,
-    venue: str | None,
-    clock_tolerance: int,
-    max_snapshot_age: int | None,
-    required_signatures: int,
-) -> None:
+def check_signed(run: Run, envelope: Envelope, statement: Attestation, keys: KeySet, expected: Expectations) -> None:
     """Checks 1 to 9 of an envelope whose payload is read (CheckFailedError)."""
+    now, clock_tolerance = expected.now, expected.clock_tolerance
     run.attestation = statement
-    known = _check_signatures(run, envelope, statement, keys, required_signatures)
-    usable = _check_keys(run, statement, known, required_signatures)
-    _check_venue(run, statement, usable, venue, required_signatures)
+    known = _check_signatures(run, envelope, statement, keys, expected.required_signatures)
+    usable = _check_keys(run, statement, known, expected.required_signatures)
+    _check_venue(run, statement, usable, expected.venue, expected.required_signatures)
     # check 4
     run.require(
         Check.NOT_YET_VALID,
@@ -187,12 +156,16 @@ def check_signed(
     )
     run.passed(Check.EXPIRED)
     # check 6
-    run.require(Check.AUDIENCE, statement.audience == audience, _mismatch("audience", statement.audience, audience))
+    run.require(
+        Check.AUDIENCE,
+        statement.audience == expected.audience,
+        _mismatch("audience", statement.audience, expected.audience),
+    )
     run.passed(Check.AUDIENCE)
     # check 7
-    run.require(Check.NONCE, statement.nonce == nonce, _mismatch("nonce", statement.nonce, nonce))
+    run.require(Check.NONCE, statement.nonce == expected.nonce, _mismatch("nonce", statement.nonce, expected.nonce))
     run.passed(Check.NONCE)
-    _check_snapshot_age(run, statement, clock_tolerance, max_snapshot_age)
+    _check_snapshot_age(run, statement, clock_tolerance, expected.max_snapshot_age)
     _check_figures(run, statement.disclosed)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from riskproof.attest.disclosure import Disclosure
 from riskproof.attest.keyset import KeySet
 from riskproof.attest.payload import Attestation
-from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call, check_statement
+from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, Expectations, check_statement
 from riskproof.verify.protocol import Run
 from riskproof.verify.verdict import Check, ProvenPosition, Verdict
 
@@ -37,21 +37,10 @@ def verify_disclosure(
     the attestation's.
     """
     trusted = keys if isinstance(keys, KeySet) else KeySet.from_bytes(keys)
-    check_call(now, clock_tolerance, max_snapshot_age, required_signatures)
+    expected = Expectations(now, audience, nonce, venue, clock_tolerance, max_snapshot_age, required_signatures)
 
     def checks(run: Run) -> None:
-        statement = check_statement(
-            run,
-            attestation,
-            trusted,
-            now=now,
-            audience=audience,
-            nonce=nonce,
-            venue=venue,
-            clock_tolerance=clock_tolerance,
-            max_snapshot_age=max_snapshot_age,
-            required_signatures=required_signatures,
-        )
+        statement = check_statement(run, attestation, trusted, expected)
         if market is None:
             run.notes.append(
                 "no market given: registry and snapshot not compared; the terms are those of the attestation"

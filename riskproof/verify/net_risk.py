@@ -12,7 +12,7 @@ from typing import Final
 from riskproof.attest.keyset import KeySet
 from riskproof.errors import InputError
 from riskproof.proof.verifier import check_pairing, check_pairings
-from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, check_call
+from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, Expectations
 from riskproof.verify.claims import claims
 from riskproof.verify.market_cache import MarketCache
 from riskproof.verify.proof_checks import Prepared, ProofCase, Session, conclude, prepare
@@ -81,10 +81,15 @@ def verify_proofs(
 
     The verdicts are those of `verify_proof`, in the order of the cases; it raises as that does.
     """
-    check_call(now, clock_tolerance, max_snapshot_age, required_signatures)
+    expected = Expectations(
+        now,
+        clock_tolerance=clock_tolerance,
+        max_snapshot_age=max_snapshot_age,
+        required_signatures=required_signatures,
+    )
     if len(cases) > MAX_BATCH:
         raise InputError(f"{len(cases)} proofs", where="cases", expected=f"at most {MAX_BATCH} at once")
-    session = Session(cache or MarketCache(), now, clock_tolerance, max_snapshot_age, required_signatures)
+    session = Session(cache or MarketCache(), expected)
     parsed_keys = [session.keys(case) for case in cases]
     runs = [Run() for _ in cases]
     prepared: list[Prepared | None] = [None] * len(cases)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from riskproof import units
@@ -40,7 +40,7 @@ from riskproof.proof.transcript import Transcript
 from riskproof.proof.verifier import PairingTerms, pairing_terms
 from riskproof.risk.margining import read as read_model
 from riskproof.risk.model import RiskModel
-from riskproof.verify.attestation import check_signed
+from riskproof.verify.attestation import Expectations, check_signed
 from riskproof.verify.market_cache import MarketCache
 from riskproof.verify.protocol import CheckFailedError, Run, clock_text
 from riskproof.verify.verdict import Check, Outcome, Verdict
@@ -88,19 +88,10 @@ class Prepared:
 class Session:
     """What the proofs of one call share: the time, the caller's limits, key sets read and attestations verified."""
 
-    def __init__(
-        self,
-        cache: MarketCache,
-        now: int,
-        clock_tolerance: int,
-        max_snapshot_age: int | None,
-        required_signatures: int,
-    ) -> None:
+    def __init__(self, cache: MarketCache, expected: Expectations) -> None:
+        """expected: of every attestation, but for audience and nonce; check 45 compares its audience with the challenge's."""
         self.cache = cache
-        self.now = now
-        self.clock_tolerance = clock_tolerance
-        self._max_snapshot_age = max_snapshot_age
-        self._required_signatures = required_signatures
+        self.expected = expected
         self._keys: dict[bytes, KeySet] = {}
         self._verdicts: dict[tuple[bytes, int], Verdict] = {}
         self._markets: dict[bytes, Market] = {}
@@ -133,21 +124,10 @@ class Session:
         signed = hashlib.sha256(repr(envelope.signatures).encode() + envelope.payload).digest()
         known = self._verdicts.get((signed, id(keys)))
         if known is None:
+            expected = replace(self.expected, audience=attestation.audience, nonce=attestation.nonce)
 
             def checks(run: Run) -> None:
-                check_signed(
-                    run,
-                    envelope,
-                    attestation,
-                    keys,
-                    now=self.now,
-                    audience=attestation.audience,  # check 45 compares it with the challenge's
-                    nonce=attestation.nonce,
-                    venue=None,
-                    clock_tolerance=self.clock_tolerance,
-                    max_snapshot_age=self._max_snapshot_age,
-                    required_signatures=self._required_signatures,
-                )
+                check_signed(run, envelope, attestation, keys, expected)
 
             known = self._verdicts[signed, id(keys)] = Run().verdict(checks)
         return known
@@ -167,9 +147,9 @@ def prepare(run: Run, case: ProofCase, keys: list[KeySet], session: Session) -> 
     # check 41
     run.require(
         Check.PROOF_TIME,
-        challenge.issued_at - session.clock_tolerance <= session.now < challenge.expires_at,
+        challenge.issued_at - session.expected.clock_tolerance <= session.expected.now < challenge.expires_at,
         f"the challenge lives from {units.format_time(challenge.issued_at)} until {units.format_time(challenge.expires_at)}, "
-        f"it is {clock_text(session.now)}",
+        f"it is {clock_text(session.expected.now)}",
     )
     run.passed(Check.PROOF_TIME)
     attestations, markets = _check_attestations(run, case, keys, document, session)

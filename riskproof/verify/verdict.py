@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from riskproof import units
 from riskproof.attest.payload import Attestation
@@ -146,38 +146,9 @@ class ProvenPosition:
         return units.format_decimal(self.lots, self.quantity_exponent)
 
 
-class Answer(Protocol):
-    """What every verdict says, whatever it is about."""
-
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def failed_check(self) -> int | None: ...
-    @property
-    def check(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def checks(self) -> tuple[CheckResult, ...]: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-
-
-def answer_document(answer: Answer) -> dict[str, Json]:
-    """The members of a verdict's JSON that do not depend on what it is about."""
-    return {
-        "outcome": answer.outcome.value,
-        "failed_check": answer.failed_check,
-        "check": answer.check,
-        "reason": answer.reason,
-        "checks": [{"number": c.number, "name": c.name} for c in answer.checks],
-        "notes": list(answer.notes),
-    }
-
-
 @dataclass(frozen=True)
-class Verdict:
-    """The answer of a verification. It has no truth value on purpose: compare `outcome`.
+class Answer:
+    """What every verdict says, whatever it is about. It has no truth value on purpose: compare `outcome`.
 
     Attributes:
         outcome: valid, invalid or malformed.
@@ -186,9 +157,6 @@ class Verdict:
         reason: what is wrong and where, "" if valid.
         checks: the checks that passed, in order.
         notes: what was not checked, and why.
-        attestation: what the attestation says, if valid: nobody vouches for it otherwise, and it is None.
-        positions: what a valid disclosure proves.
-        identity: the holder's identity, if the verdict is valid and an opening opened it: not for everybody, and not in the repr.
     """
 
     outcome: Outcome
@@ -197,16 +165,38 @@ class Verdict:
     reason: str = ""
     checks: tuple[CheckResult, ...] = ()
     notes: tuple[str, ...] = ()
-    attestation: Attestation | None = None
-    positions: tuple[ProvenPosition, ...] = ()
-    identity: str | None = field(default=None, repr=False)
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict has three outcomes: compare verdict.outcome")
 
     def to_document(self) -> dict[str, Json]:
         """The verdict as JSON: outcome, failed_check, check, reason, checks, notes, and if valid what was said."""
-        document = answer_document(self)
+        return {
+            "outcome": self.outcome.value,
+            "failed_check": self.failed_check,
+            "check": self.check,
+            "reason": self.reason,
+            "checks": [{"number": c.number, "name": c.name} for c in self.checks],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Verdict(Answer):
+    """The answer of a verification of an attestation or a disclosure.
+
+    Attributes:
+        attestation: what the attestation says, if valid: nobody vouches for it otherwise, and it is None.
+        positions: what a valid disclosure proves.
+        identity: the holder's identity, if the verdict is valid and an opening opened it: not for everybody, and not in the repr.
+    """
+
+    attestation: Attestation | None = None
+    positions: tuple[ProvenPosition, ...] = ()
+    identity: str | None = field(default=None, repr=False)
+
+    def to_document(self) -> dict[str, Json]:
+        document = super().to_document()
         if self.attestation is not None:
             document["attestation_digest"] = self.attestation.digest.hex()
             document["attestation"] = self.attestation.to_document()
