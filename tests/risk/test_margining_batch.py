@@ -17,16 +17,19 @@ from riskproof.errors import OverflowMoneyError, PortfolioError, SnapshotError, 
 from riskproof.market.registry import Kind, OptionType
 from riskproof.risk.margining import (
     Account,
+    Accounts,
+    BatchMargins,
     Forward,
     Index,
     Listing,
     MarginMarket,
     MarginModel,
+    MarginTables,
+    evaluate_batch,
     evaluate_model,
     load_model,
     shipped_models,
 )
-from riskproof.risk.margining.batch import Accounts, BatchMargins, MarginTables, evaluate_batch
 from tests.conformance import derive_pm1, derive_pm2
 from tests.conformance.cases import load
 
@@ -241,8 +244,18 @@ def test_refusals() -> None:
             continue
         with pytest.raises(error, match=what):
             evaluate_batch(tables, given)
-    with pytest.raises(PortfolioError, match="2 underlyings"):
+    with pytest.raises(PortfolioError, match=r"account 0, limits.underlyings: 2 underlyings"):
         evaluate_batch(tables, accounts([1, m.place("ETH-PERP")], [1, 1]))
+    several = Accounts(np.array([0, 1, 3, 4]), np.array([1, 1, m.place("ETH-PERP"), 1]), np.array([1, 1, 1, 1]), 2)
+    with pytest.raises(PortfolioError, match=r"account 1, limits.underlyings: 2 underlyings"):
+        evaluate_batch(tables, several)
+    with pytest.raises(UnitError, match=r"receivable_places: float64 of shape \(1,\)"):
+        evaluate_batch(tables, accounts([1], [1], receivable_places=np.zeros(1)))
+    unquoted = tuple(replace(x, volatility=None) if x.kind is Kind.OPTION else x for x in m.listings)
+    place = next(i for i, x in enumerate(unquoted) if x.kind is Kind.OPTION)
+    lacking = MarginTables.build(model, replace(m, listings=unquoted), 2)
+    with pytest.raises(SnapshotError, match=f"account 0, {unquoted[place].name}: no volatility"):
+        evaluate_batch(lacking, accounts([place], [1]))
     with pytest.raises(OverflowMoneyError, match="does not fit 64 bits"):
         evaluate_batch(tables, accounts([1], [1 << 60]))
     with pytest.raises(UnitError, match="19 decimals"):

@@ -17,7 +17,10 @@
     report.to_document()                                    decimal strings, rounded as the model says
 
 Many accounts on one market: make one `UnitValues(model, market)` and pass it to every call; each instrument is then priced
-once in each state.
+once in each state. Thousands, of which only the margins are asked for:
+
+    tables = MarginTables.build(model, market, decimals=2)                                           batch
+    margins = evaluate_batch(tables, Accounts.of(market, accounts, decimals=2))                      int64 arrays
 
 How it is put together, downwards: `evaluate` (scenarios, aggregate) > `tail_values`, `values` (unit values in joint moves, in
 states) > `document` (the whole model) > `charges`, `aggregate`, `collateral`, `tail`, `pricing`, `volatility`, `grid` (one
@@ -25,6 +28,8 @@ block of the document each) > `book` (netting sets and exposures) > `account`, `
 once; `nearest_kernel`) > `black76`, `exact` (numbers).
 To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.account_file import AccountFile, parse_account
@@ -35,10 +40,15 @@ from riskproof.risk.margining.markets import AnyModel, from_market, from_portfol
 from riskproof.risk.margining.report import Choice, MarginReport, SetReport
 from riskproof.risk.margining.values import UnitValues
 
+if TYPE_CHECKING:
+    from riskproof.risk.margining.batch import Accounts, BatchMargins, MarginTables, evaluate_batch
+
 __all__ = [
     "Account",
     "AccountFile",
+    "Accounts",
     "AnyModel",
+    "BatchMargins",
     "Choice",
     "Forward",
     "Index",
@@ -46,8 +56,10 @@ __all__ = [
     "MarginMarket",
     "MarginModel",
     "MarginReport",
+    "MarginTables",
     "SetReport",
     "UnitValues",
+    "evaluate_batch",
     "evaluate_model",
     "from_market",
     "from_portfolio",
@@ -59,3 +71,11 @@ __all__ = [
     "read",
     "shipped_models",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Accounts", "BatchMargins", "MarginTables", "evaluate_batch"):  # which need numpy and compiled code
+        from riskproof.risk.margining import batch
+
+        return getattr(batch, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -191,10 +191,10 @@ def evaluate_batch(tables: MarginTables, accounts: Accounts) -> BatchMargins:
 
     Raises:
         UnitError: arrays of another shape or dtype, or lots of other decimals than the tables'.
-        PortfolioError: a place outside the market, places that do not ascend, zero lots (the account is named); and as
-            `evaluate_model`.
+        PortfolioError: a place outside the market, places that do not ascend, zero lots; and as `evaluate_model`. The account is
+            named.
         OverflowMoneyError: a margin that does not fit 64 bits in its reported unit.
-        SnapshotError, HistoryError, ModelError: as `evaluate_model`.
+        SnapshotError, HistoryError, ModelError: as `evaluate_model`, with the account named.
     """
     books, receivables = _checked(tables, accounts)
     count = len(accounts)
@@ -235,6 +235,9 @@ def _checked(tables: MarginTables, accounts: Accounts) -> tuple[Books, npt.NDArr
     owed = np.zeros(len(accounts), dtype=np.int64) if accounts.receivables is None else accounts.receivables
     if owed.dtype != np.int64 or owed.shape != (len(accounts),):
         raise UnitError(f"{owed.dtype} of shape {owed.shape}", where="receivables", expected="int64, one an account")
+    of = accounts.receivable_places
+    if of is not None and (of.dtype != np.int64 or of.shape != (len(accounts),)):
+        raise UnitError(f"{of.dtype} of shape {of.shape}", where="receivable_places", expected="int64, one an account")
     if accounts.underlyings is not None and len(accounts.underlyings) != len(accounts):
         raise UnitError(f"{len(accounts.underlyings)} names", where="underlyings", expected="one an account")
     return books, np.ascontiguousarray(owed)
@@ -267,4 +270,8 @@ def _report(tables: MarginTables, accounts: Accounts, a: int) -> MarginReport:
             raise PortfolioError("receivables of nothing", where=f"account {a}", expected="a place of the market")
         receivables = ((place, Fraction(owed, one)),)
     account = Account(tuple((p, Fraction(q, one)) for p, q in pairs), receivables, name)
-    return evaluate_model(tables.model, tables.market, account, tables.values)
+    try:
+        return evaluate_model(tables.model, tables.market, account, tables.values)
+    except RiskproofError as error:
+        where = f"account {a}, {error.where}" if error.where else f"account {a}"
+        raise type(error)(error.what, where=where, expected=error.expected) from None
