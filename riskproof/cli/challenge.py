@@ -46,25 +46,37 @@ REQUIREMENT = click.option(
     type=click.Choice(["initial", "maintenance"]),
     help="Which margin, for the statements margin and excess.",
 )
-
-
-@click.command()
-@click.option("--audience", required=True, help="Who you are; the attestations and the proof are for nobody else.")
-@MODEL
-@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
-@STATEMENT
-@click.option(
+BOUND = click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
+MAX_SKEW = click.option(
     "--max-skew",
     type=int,
     default=DEFAULT_MAX_SKEW,
     show_default=True,
     help="Most seconds between the attestations' times of issue, and between their snapshots' times.",
 )
-@click.option(
+MAX_AGE = click.option(
     "--max-age", type=int, help="Most seconds from an attestation's issue to the challenge's [default: no limit]."
 )
-@click.option("--ttl", type=int, default=DEFAULT_TTL, show_default=True, help="Seconds in which it has to be answered.")
-@click.option("--exclusive", is_flag=True, help="Demand attestations that are exclusive for the challenge's life.")
+TTL = click.option(
+    "--ttl", type=int, default=DEFAULT_TTL, show_default=True, help="Seconds in which it has to be answered."
+)
+EXCLUSIVE = click.option(
+    "--exclusive", is_flag=True, help="Demand attestations that are exclusive for the challenge's life."
+)
+OUT = click.option(
+    "--out", required=True, type=FILE, help="Challenge to write; for the holder, and kept to verify with."
+)
+
+
+@click.command()
+@click.option("--audience", required=True, help="Who you are; the attestations and the proof are for nobody else.")
+@MODEL
+@BOUND
+@STATEMENT
+@MAX_SKEW
+@MAX_AGE
+@TTL
+@EXCLUSIVE
 @click.option("--numeraire", help="Currency of the bound [default: that of the attestations].")
 @click.option(
     "--slack-bits", type=int, help="Bits of a slack, a multiple of 8 [default: what the registries' exponents need]."
@@ -72,7 +84,7 @@ REQUIREMENT = click.option(
 @REQUIREMENT
 @click.option("--embed-model", is_flag=True, help="Carry a shipped model whole, too; a model file always is.")
 @click.option("--at", type=int, help="Time of issue, seconds since the epoch [default: the clock].")
-@click.option("--out", required=True, type=FILE, help="Challenge to write; for the holder, and kept to verify with.")
+@OUT
 @reports_errors
 def challenge(
     audience: str,

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.challenge import DEFAULT_MAX_SKEW, DEFAULT_TTL, REQUIREMENT, STATEMENT, asked_text, parse_bound
+from riskproof.cli.challenge import (
+    BOUND,
+    EXCLUSIVE,
+    MAX_AGE,
+    MAX_SKEW,
+    OUT,
+    REQUIREMENT,
+    STATEMENT,
+    TTL,
+    asked_text,
+    parse_bound,
+)
 from riskproof.cli.connection import connected
 from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
 from riskproof.cli.inputs import FILE
@@ -37,23 +48,15 @@ _NOTHING = b""  # the server's own
 @click.option("--audience", default="", help="Who you are [default: the venue's name].")
 @click.option("--model", "model_name", default="", help="Model that the venue serves [default: the venue's].")
 @click.option("--model-file", type=FILE, help="A model of your own, instead.")
-@click.option("--bound", help="Amount of the numeraire, up to six decimals, such as 120000.00.")
+@BOUND
 @STATEMENT
 @REQUIREMENT
-@click.option(
-    "--max-skew",
-    type=int,
-    default=DEFAULT_MAX_SKEW,
-    show_default=True,
-    help="Most seconds between the attestations' times of issue, and between their snapshots' times.",
-)
-@click.option(
-    "--max-age", type=int, help="Most seconds from an attestation's issue to the challenge's [default: no limit]."
-)
-@click.option("--ttl", type=int, default=DEFAULT_TTL, show_default=True, help="Seconds in which it has to be answered.")
-@click.option("--exclusive", is_flag=True, help="Demand attestations that are exclusive for the challenge's life.")
+@MAX_SKEW
+@MAX_AGE
+@TTL
+@EXCLUSIVE
 @click.option("--numeraire", default="", help="Currency of the bound [default: that of the attestations].")
-@click.option("--out", required=True, type=FILE, help="Challenge to write; for the holder, and kept to verify with.")
+@OUT
 @reports_errors
 @connected
 def challenge(
