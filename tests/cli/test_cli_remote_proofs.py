@@ -121,6 +121,36 @@ def test_a_model_of_the_verifiers_own(tmp_path: Path) -> None:
     assert (asked["expires_at"] - asked["issued_at"], asked["max_skew_seconds"], asked["numeraire"]) == (60, 5, "USD")
 
 
+@pytest.mark.parametrize(("statement", "requirement"), [("margin", "maintenance"), ("excess", "initial")])
+def test_statements_about_margin(tmp_path: Path, statement: str, requirement: str) -> None:
+    about = ("--statement", statement, "--requirement", requirement, "--model", "tims10")
+    challenge, proof = ask(tmp_path / "c.json", "990000000", *about), tmp_path / "proof.json"
+    asked = json.loads(Path(challenge).read_bytes())
+    assert (asked["statement"], asked["requirement"], asked["model"]["name"]) == (statement, requirement, "tims10")
+    assert "computing the rows" in prove(challenge, proof)
+    files = (str(proof), "--challenge", challenge, "--attestation", "att.json")
+    shown = remote("verify-proof", "verifier-lender", *files).stdout
+    assert shown.startswith("valid\n")
+    assert f"the {requirement} margin of 1 account at venue, positions taken together, is" in shown
+    assert riskproof("verify-proof", *files, "--keys", "keys.json", "--market", "market.json").stdout == shown
+
+
+def test_challenges_about_margin_that_are_none(tmp_path: Path) -> None:
+    out = tmp_path / "c.json"
+    about = ("--audience", "lender", "--model", "tims10", "--out", str(out))
+
+    def said(*more: str, code: int = 2) -> str:
+        return remote("challenge", "verifier-lender", *about, *more, code=code).stderr
+
+    assert "no bound" in said("--statement", "margin", "--requirement", "initial")
+    assert "no requirement is named" in said("--statement", "margin", "--bound", "1")
+    assert "loss has no requirement" in said("--requirement", "initial", "--bound", "1")
+    assert "loss under a model of version 2" in said("--bound", "1")
+    assert not out.exists()
+    said("--statement", "excess", "--requirement", "initial", code=0)
+    assert json.loads(out.read_bytes())["bound_micros"] == "0"
+
+
 def test_a_malformed_proof_and_what_was_mixed_up(tmp_path: Path) -> None:
     challenge = ask(tmp_path / "c.json", "99000000")
     files = ("att.json", "--challenge", challenge, "--attestation", "att.json")
