@@ -12,7 +12,7 @@ from riskproof.errors import FalseStatementError, ProofError
 from riskproof.proof.challenge import Challenge, Margin, StatementKind
 from riskproof.proof.programme import compile_margin
 from riskproof.proof.rows import AttestedMarket
-from riskproof.risk.margining import AnyModel, load, margin
+from riskproof.risk.margining import AnyModel, MarginModel, load, margin
 from riskproof.verify.net_risk import ProofCase
 from riskproof.verify.second_opinion import second_opinion
 from riskproof.verify.verdict import Outcome
@@ -134,11 +134,14 @@ def test_an_unknown_requirement_is_refused() -> None:
         Challenge.from_bytes(data.replace(b'"requirement":"initial"', b'"requirement":"average"'))
 
 
-def test_a_credit_that_is_not_convex_is_refused(venue_a: Venue) -> None:
-    with pytest.raises(ProofError, match="charge spread is not convex") as refused:
-        compile_margin(
-            StatementKind.MARGIN, Margin.INITIAL, load("span16"), [AttestedMarket(venue_a.market, None, (0,))]
-        )
+def test_a_credit_that_is_asked_for_is_refused(venue_a: Venue) -> None:
+    """A credit between underlyings is no more than nothing at least; as a charge, it has no bound from above."""
+    document = load("span16").to_document()
+    assert isinstance(document["aggregate"], dict)
+    document["aggregate"]["account"] |= {"span": {"sum": ["scan", "charge.credit"]}}
+    model = MarginModel.from_document(document)
+    with pytest.raises(ProofError, match="charge credit is not convex") as refused:
+        compile_margin(StatementKind.MARGIN, Margin.INITIAL, model, [AttestedMarket(venue_a.market, None, (0,))])
     assert refused.value.where == "model"
 
 

@@ -119,7 +119,7 @@ def optimum(rows: CompiledMargin, lots: Any) -> float:
     return programme_support.optimum(rows.lowering, lots)
 
 
-PROVABLE = tuple(name for name in names() if name not in ("span16",))
+PROVABLE = tuple(names())
 
 
 @pytest.mark.parametrize("name", PROVABLE)

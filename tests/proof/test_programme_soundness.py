@@ -177,6 +177,39 @@ def test_volatility_that_cancels_between_venues_is_charged(market: MarginMarket)
     assert any("half of their sum" in b for b in bounds)
 
 
+def days(start: int, end: int) -> dict[str, str]:
+    return {"from": str(start), "to": str(end)}
+
+
+def test_a_calendar_spread_counts_half_of_what_could_be_paired(market: MarginMarket) -> None:
+    """Two spreads that compete for the same deltas, at one venue and with each line at its own."""
+    spreads = [
+        {"near": days(0, 20), "far": days(20, 200), "rates": rates("0.01", "0.02")},
+        {"near": days(0, 1), "far": days(1, 20), "rates": rates("0.3", "0.1")},
+    ]
+    model = model_of(
+        {"maintenance": "charge.spread"}, charges=[{"id": "spread", "kind": "calendar_spread", "spreads": spreads}]
+    )
+    futures: Book = {"BTC-PERP": 700, "BTC-FUT": -2_000}
+    paired: Book = {"BTC-PERP": 1_000, "BTC-FUT": -10_000}
+    alone = part_of(market, ["BTC-PERP", "BTC-SOON-95-call", "BTC-SOON-95-put"])
+    for margin in Margin:
+        for book in (futures, paired, futures | {"BTC-FAR-95-call": -3_000}, {"BTC-FAR-95-put": 500} | futures):
+            want = asked(model, market, [book], StatementKind.MARGIN, margin)
+            got, bounds = proved(model, [(market, book)], StatementKind.MARGIN, margin)
+            assert got >= want > 0
+            assert (got == want) == (book == paired)  # all of both lines is paired, at the highest rate of both
+            assert any("half of the delta" in b for b in bounds)
+            split = [{name: lots} for name, lots in book.items()]
+            venues = [(part_of(market, list(b)), b) for b in split]
+            assert proved(model, venues, StatementKind.MARGIN, margin)[0] >= want
+        got, bounds = proved(model, [(alone, {"BTC-SOON-95-put": -900})], StatementKind.MARGIN, margin)
+        assert got > 0
+        assert any("half of the delta" in b for b in bounds)
+        lonely = part_of(market, ["BTC-FAR-95-call", "BTC-FAR-95-put"])
+        assert proved(model, [(lonely, {"BTC-FAR-95-put": -900})], StatementKind.MARGIN, margin) == (0, ())
+
+
 @pytest.mark.parametrize("measure", ["net", "gross", "hedged"])
 def test_the_threshold_of_a_delta_charge_is_not_had_at_every_venue(market: MarginMarket, measure: str) -> None:
     beyond = {"id": "size", "kind": "delta", "measure": measure, "rates": rates("0.5", "0.5"), "beyond": "30000"}

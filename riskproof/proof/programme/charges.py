@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -17,6 +17,7 @@ from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.context import INITIAL, rate_of
 from riskproof.risk.margining.charges.delta import Delta, Roll, seconds_to
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
+from riskproof.risk.margining.charges.spreads import CalendarSpread
 from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.standard import StandardOption
 from riskproof.risk.margining.charges.terms import Rate, VegaTerm
@@ -71,6 +72,8 @@ class Charges:
             return self._vega_term(name, charge)
         if isinstance(charge, Rate):
             return self._rate(name, charge)
+        if isinstance(charge, CalendarSpread):
+            return self._calendar_spread(name, charge)
         return weighted(Unknown(f"charge {name}", _ZERO))
 
     # ---- exposures ---------------------------------------------------------------------------------------------------
@@ -245,6 +248,34 @@ class Charges:
             parts.append(size.times(price * max(rate, charge.per_year * years)))
         return total(parts)
 
+    def _calendar_spread(self, name: str, charge: CalendarSpread) -> Affine:
+        """At most half of each line's |delta| at the highest of the rates at which it could be paired with another line.
+
+        A coin is paired once, and every pair takes one coin on each side: rate x <= rate_near x / 2 + rate_far x / 2.
+        """
+        x, parts = self.listed, []
+        everywhere = {key for other in self.together for key in _lines(other)}
+        rates = {u: self._pair_rates(charge, {t for v, t in everywhere if v == u}) for u, _ in everywhere}
+        for (underlying, seconds), holdings in _lines(x).items():
+            rate = rates[underlying].get(seconds)
+            if rate:
+                self.note(f"charge {name}: what is paired is not convex: half of the delta of every line counts")
+                size = self._deltas(f"{name} of the line of {holdings[0].listing.name} of {x.label}", holdings)
+                parts.append(size.times(x.part.market.index(underlying).price * rate / 2))
+        return total(parts)
+
+    def _pair_rates(self, charge: CalendarSpread, lines: Set[int]) -> dict[int, Fraction]:
+        """The highest rate at which each of an underlying's lines, in seconds to expiry, could be paired with another."""
+        rates: dict[int, Fraction] = {}
+        for pair in charge.pairs:
+            rate = rate_of(pair.rates, self.margin)
+            near, far = ({t for t in lines if t in days.seconds} for days in (pair.near, pair.far))
+            for mine, other in ((near, far), (far, near)):
+                for t in mine if other else ():
+                    if other != {t}:
+                        rates[t] = max(rate, rates.get(t, rate))
+        return rates
+
     def _standalone(self, name: str, charge: Standalone) -> Affine:
         x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
         scenarios = [x.values.model.scenarios[s] for s in x.values.model.groups[charge.group]]
@@ -304,6 +335,14 @@ class Charges:
                 f"charge {name}: the better of isolated margin and largest loss is not convex: isolated margin counts"
             )
         return total(parts)
+
+
+def _lines(listed: Listed) -> dict[tuple[str, int], list[Holding]]:
+    """Derivatives by underlying and seconds to expiry."""
+    lines: dict[tuple[str, int], list[Holding]] = {}
+    for h in chain(listed.book.delta_one, *listed.book.options.values()):
+        lines.setdefault((h.listing.underlying, seconds_to(listed.book, h)), []).append(h)
+    return lines
 
 
 def amount_of(made: Sequence[Charges], name: str, charge: Charge) -> Affine:
