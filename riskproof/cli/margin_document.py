@@ -25,7 +25,7 @@ def margin_document(
         "registry_digest": book.market.registry.digest.hex(),
         "snapshot_digest": book.market.snapshot.digest.hex(),
         **r.to_document(),
-        "binding": {m: _binding(r, m) for m in ("initial", "maintenance")},
+        "binding": {m: _binding(book, r, m) for m in ("initial", "maintenance")},
         "netting": {
             "alone_initial": amounts.requirement(r, alone),
             "saving": amounts.value(r, alone - r.initial),
@@ -40,10 +40,10 @@ def margin_document(
     return document
 
 
-def _binding(r: MarginReport, margin: str) -> list[Json]:
+def _binding(book: BookMargin, r: MarginReport, margin: str) -> list[Json]:
     return [
         {"set": b.set, "candidate": b.candidate, "scenarios": [r.scenario_ids[s] for s in b.scenarios]}
-        for b in binding(r, margin)
+        for b in binding(r, book.model, margin)
     ]
 
 
@@ -105,8 +105,8 @@ def whatif_document(
         "model": before.model,
         "model_digest": before.model_digest.hex(),
         "currency": before.settlement,
-        "before": _margins(before),
-        "after": _margins(after),
+        "before": _margins(book, before),
+        "after": _margins(book, after),
         "change": {
             "equity": amounts.value(before, after.equity - before.equity),
             "initial_margin": amounts.value(before, after.initial - before.initial),
@@ -126,12 +126,12 @@ def whatif_document(
     }
 
 
-def _margins(r: MarginReport) -> dict[str, Json]:
+def _margins(book: BookMargin, r: MarginReport) -> dict[str, Json]:
     return {
         "equity": amounts.value(r, r.equity),
         "initial_margin": amounts.requirement(r, r.initial),
         "maintenance_margin": amounts.requirement(r, r.maintenance),
         "excess_initial": amounts.value(r, r.excess_initial),
         "excess_maintenance": amounts.value(r, r.excess_maintenance),
-        "binding": _binding(r, "initial"),
+        "binding": _binding(book, r, "initial"),
     }

@@ -21,7 +21,7 @@ def margin_text(
 ) -> str:
     """Margin, what binds, candidates, charges, what netting saves; on request shares of the positions and reverse stress."""
     r = book.report
-    parts = [_totals(r), _binding(r), *(_candidates(r, c) for c in r.choices)]
+    parts = [_totals(r), _binding(book, r), *(_candidates(r, c) for c in r.choices)]
     if r.tails:
         parts.append(_tails(r))
     if r.charges:
@@ -62,7 +62,7 @@ def whatif_text(
     return "\n\n".join(
         [
             table([f"{before.model}, {before.settlement}", "before", "after", "change"], rows),
-            f"before: {_binding(before)}\nafter:  {_binding(after)}",
+            f"before: {_binding(book, before)}\nafter:  {_binding(book, after)}",
             table(["trade", "quantity", "marginal initial", "marginal maintenance"], trade_rows),
         ]
     )
@@ -77,14 +77,13 @@ def _totals(r: MarginReport) -> str:
     return table([f"{r.model}, {r.settlement}", "amount", "excess"], rows)
 
 
-def _binding(r: MarginReport) -> str:
+def _binding(book: BookMargin, r: MarginReport) -> str:
     """One line: what binds for initial margin in each netting set."""
     found = []
-    for b in binding(r):
+    for b in binding(r, book.model):
         where = "" if len(r.sets) == 1 else f"{b.set}: "
         scenarios = ", ".join(r.scenario_ids[s] for s in b.scenarios)
-        words = " in scenario ".join(x for x in (b.candidate, scenarios) if x)
-        found.append(where + (words or "the sum of the charges"))
+        found.append(where + " in scenario ".join(x for x in (b.what, scenarios) if x))
     return "binds: " + ("; ".join(found) or "nothing: there is no position")
 
 

@@ -12,7 +12,7 @@ from riskproof.report import heat
 from riskproof.report.html import Cell, Html, element, joined, markup, section, table
 from riskproof.report.style import stylesheet
 from riskproof.risk.greeks import MONEY_EXPONENT, portfolio_greeks
-from riskproof.risk.margining import AnyModel, MarginReport
+from riskproof.risk.margining import AnyModel, MarginModel, MarginReport
 from riskproof.risk.model import RiskModel
 from riskproof.risk.whatif import Attribution, BookMargin, Compared, amounts, binding
 from riskproof.risk.whatif.amounts import grouped, shown_requirement, shown_value
@@ -37,9 +37,9 @@ def render(
     r = book.report
     parts = [
         _head(model, book),
-        _margin(r),
+        _margin(model, r),
         _candidates(r),
-        *([_tails(r)] if r.tails else []),
+        *([_tails(model, r)] if r.tails else []),
         _charges(r),
         _models(r, compared, alone),
         _book_map(model, book),
@@ -83,7 +83,7 @@ def _head(model: AnyModel, book: BookMargin) -> Html:
     )
 
 
-def _margin(r: MarginReport) -> Html:
+def _margin(model: AnyModel, r: MarginReport) -> Html:
     cards = []
     for name, amount in (
         ("equity", shown_value(r, r.equity)),
@@ -95,10 +95,7 @@ def _margin(r: MarginReport) -> Html:
         css = "short" if amount.startswith("-") else ""
         cards.append(element("div", Html(f"{markup(name)}{element('b', amount, css).text}"), "card"))
     currency = element("p", f"Amounts in {r.settlement}, rounded against the account.", "quiet")
-    rows = [
-        [b.set, b.candidate or "the sum of the charges", ", ".join(r.scenario_ids[s] for s in b.scenarios)]
-        for b in binding(r)
-    ]
+    rows = [[b.set, b.what, ", ".join(r.scenario_ids[s] for s in b.scenarios)] for b in binding(r, model)]
     bound = table(["netting set", "binds", "in scenario"], rows)
     return section("margin", "Margin", element("div", joined(cards), "cards"), currency, bound)
 
@@ -113,10 +110,10 @@ def _candidates(r: MarginReport) -> Html:
     return section("candidates", "What competed", *(tables or [element("p", "This model adds everything up.")]))
 
 
-def _tails(r: MarginReport) -> Html:
+def _tails(model: AnyModel, r: MarginReport) -> Html:
     """Sets of the tail block, all netting sets together, and the joint move of the largest loss; what binds is marked."""
-    chosen = {b.candidate for b in binding(r)}
-    marked = frozenset(n for n, t in enumerate(r.tails) if chosen & {f"tail.{t.id}", f"joint_tail.{t.id}"})
+    bound = {name.partition(".")[2] for b in binding(r, model) for name in b.tails}
+    marked = frozenset(n for n, t in enumerate(r.tails) if t.id in bound)
     rows = [
         [
             t.id,
@@ -203,12 +200,21 @@ def _scenario_axes(model: AnyModel) -> list[_Axes]:
     axes = []
     for t in model.scenarios:
         weight = "" if t.weight == 1 else f", weight {_decimal(t.weight)}"
-        if model.scan_ranges is None:
+        if _in_per_cent(model):
             price = _percent(round_half_even(t.price.numerator * RATIO_ONE, t.price.denominator))
         else:
             price = f"{'+' if t.price > 0 else ''}{t.price} scan"  # a relative or an absolute move, by underlying
         axes.append(_Axes(t.price, price, f"vol {t.vol or 'unchanged'}{_time(t.time_shift_seconds)}{weight}"))
     return axes
+
+
+def _in_per_cent(model: MarginModel) -> bool:
+    """Whether a scenario's price is the relative move itself, of every underlying that moves at all."""
+    scan = model.scan_ranges
+    if scan is None:
+        return True
+    ranges = [r for _, r in scan.ranges] + ([scan.other] if scan.other is not None else [])
+    return all(not r.size or (r.size == 1 and not r.absolute) for r in ranges)
 
 
 def _decimal(x: Fraction) -> str:
@@ -224,8 +230,8 @@ def _time(seconds: int) -> str:
     return f", {seconds // 3600} h" if seconds else ""
 
 
-def _binding_scenarios(r: MarginReport) -> frozenset[int]:
-    return frozenset(s for b in binding(r) for s in b.scenarios)
+def _binding_scenarios(model: AnyModel, r: MarginReport) -> frozenset[int]:
+    return frozenset(s for b in binding(r, model) for s in b.scenarios)
 
 
 def _book_map(model: AnyModel, book: BookMargin) -> Html:
@@ -233,7 +239,7 @@ def _book_map(model: AnyModel, book: BookMargin) -> Html:
     r = book.report
     axes = _scenario_axes(model)
     totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(len(axes))]
-    bound = _binding_scenarios(r)
+    bound = _binding_scenarios(model, r)
     prices = list(dict.fromkeys(x.price for x in sorted(axes, key=lambda x: x.order)))
     kinds = list(dict.fromkeys(x.rest for x in axes))
     found: dict[tuple[str, str], int] = {}
@@ -264,7 +270,7 @@ def _array(model: AnyModel, book: BookMargin) -> Html:
     """The risk array by underlying, expiry and position."""
     r, instruments = book.report, book.market.registry.instruments
     totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(book.scenarios)]
-    bound = _binding_scenarios(r)
+    bound = _binding_scenarios(model, r)
     if not totals:
         made_of = "joint moves and charges" if r.tails else "charges alone"
         return section(

@@ -279,6 +279,14 @@ def test_the_report_of_joint_moves(sample: Run) -> None:
     assert "<td></td>" not in text.split('<section id="book">')[1].split("</section>")[0]
 
 
+def test_scenarios_of_isolated_margin_do_not_bind(sample: Run) -> None:
+    sample("report", *BOOK, "--model", "isolated", "--out", "a.html")
+    text = Path("a.html").read_text()
+    assert "the sum of the charges" in text
+    assert 'class="binds">' not in text.split('<section id="book">')[1]
+    assert ">-50%<" in text.split('<section id="book">')[1]  # its scan ranges are the moves themselves
+
+
 def test_scenarios_that_share_a_place_in_the_heat_map(sample: Run) -> None:
     """A second group at the same moves, of more weight by its dampener's absence: the one that binds is seen."""
     node = json.loads(sample("models", "show", "tims10", "--json").stdout)

@@ -141,13 +141,56 @@ def test_positions_add_up_to_the_scenarios(name: str, market: Market) -> None:
 
 @pytest.mark.parametrize("name", ["crypto-pm", "derive-pm2", "paradex24", "tims10"])
 def test_the_binding_scenario_loses_most(name: str, market: Market) -> None:
-    report = open_book(margining.load(name), market, book_of(market, 6)).report
-    for b in binding(report):
+    model = margining.load(name)
+    report = open_book(model, market, book_of(market, 6)).report
+    for b in binding(report, model):
         if b.candidate.startswith("loss."):
             pnl = next(s.pnl for s in report.sets if s.name == b.set)
             group = dict(next(s.worst for s in report.sets if s.name == b.set))[b.candidate.removeprefix("loss.")]
             assert b.scenarios == (group,)
             assert pnl[group] < 0
+
+
+def test_no_scenario_binds_where_no_loss_counts(market: Market) -> None:
+    """`isolated` sums what positions lose by themselves; the scenarios' losses of the set are not in its margin."""
+    model = margining.load("isolated")
+    (b,) = binding(open_book(model, market, book_of(market, 6)).report, model)
+    assert (b.candidate, b.scenarios, b.what) == ("", (), "the sum of the charges")
+
+
+def test_the_joint_scenario_binds_or_the_minimum(market: Market) -> None:
+    """`tims10`: the scenario that is the worst for all sets together, not each set's own; none if the minimum is more."""
+    model = margining.load("tims10")
+    btc, eth = (names_of(market, Kind.PERPETUAL, u)[0] for u in ("BTC", "ETH"))
+    report = open_book(model, market, Portfolio.build([(btc, 1_000_000), (eth, -300_000)])).report
+    joint = [
+        sum(((x.pnl[n] if x.pnl[n] < 0 else x.pnl[n] * model.gain_factor) for x in report.sets), ZERO)
+        for n in range(10)
+    ]
+    worst = joint.index(min(joint))
+    found = binding(report, model)
+    assert [(b.set, b.candidate, b.scenarios) for b in found] == [(u, "joint.all", (worst,)) for u in ("BTC", "ETH")]
+    future = names_of(market, Kind.FUTURE)[0]
+    flat = open_book(model, market, Portfolio.build([(btc, 1_000_000), (future, -1_000_000)])).report
+    (b,) = binding(flat, model)
+    assert (b.candidate, b.scenarios) == ("minimum", ())
+
+
+def test_what_adds_up_binds_whole(market: Market) -> None:
+    """A margin without a max: every loss in it is named, and what is measured under joint moves."""
+    node = margining.load("joint-es").to_document()
+    node["aggregate"] = {"account": {"equity": "value.total", "initial": "joint_tail.stressed", "maintenance": "0"}}
+    node["grid"] = {
+        "scenarios": [{"id": "down", "price": "-0.1", "group": "a"}, {"id": "up", "price": "0.1", "group": "b"}]
+    }
+    model = margining.MarginModel.from_document(node)
+    portfolio = Portfolio.build([(names_of(market, Kind.PERPETUAL)[0], 1_000)])
+    (b,) = binding(open_book(model, market, portfolio).report, model)
+    assert (b.candidate, b.scenarios, b.tails, b.what) == ("", (), ("joint_tail.stressed",), "joint_tail.stressed")
+    node["aggregate"]["account"]["initial"] = {"sum": ["loss.a", "loss.b"]}
+    model = margining.MarginModel.from_document(node)
+    (b,) = binding(open_book(model, market, portfolio).report, model)
+    assert (b.candidate, b.scenarios, b.tails, b.what) == ("", (0, 1), (), "")
 
 
 def test_hedges_save_margin_and_the_saving_is_a_number(market: Market) -> None:

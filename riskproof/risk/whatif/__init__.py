@@ -5,7 +5,7 @@
     book.after({index: lots})                          the same after trades at the snapshot's values
     book.pnl_by_position()                             {index: P&L in each scenario}
     attribute(book)                                    -> Attribution          attribution
-    binding(report)                                    -> [Binding]            binding
+    binding(report, book.model)                        -> [Binding]            binding
     compare(book, models), alone_total(book)           what netting saves      compare
     reverse_stress(market, portfolio, equity, ...)     -> [Exhaustion]         reverse
 

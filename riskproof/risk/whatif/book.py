@@ -39,6 +39,11 @@ class BookMargin(Protocol):
     histories: Sequence[History]
 
     @property
+    def model(self) -> AnyModel:
+        """The model that the report is of."""
+        ...
+
+    @property
     def live(self) -> list[tuple[int, int]]:
         """(index, lots) of what has not expired."""
         ...
