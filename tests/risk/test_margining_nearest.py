@@ -274,7 +274,7 @@ terms = [[nearest.Terms(10**20, 86_400, 10**18, (1, 1))] * 10]
 nearest.grid([nearest.Option(True, 10**20, 0)], terms, [[10**18] * 10], 6)
 print("riskproof.risk.margining.nearest_kernel" in sys.modules)
 many = [[terms[0][0]] * 1_000]
-for _ in range(40):
+for _ in range(60):
     nearest.grid([nearest.Option(True, 10**20, 0)], many, [[10**18] * 1_000], 6)
 print("riskproof.risk.margining.nearest_kernel" in sys.modules)
 """

@@ -24,20 +24,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
 from importlib import resources
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.errors import EncodingError, HistoryError, ModelError
 from riskproof.market.snapshot import MAX_MATURITY
-from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, tail, volatility
+from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, volatility
 from riskproof.risk.margining.aggregate import Aggregate
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.collateral import Collateral
 from riskproof.risk.margining.grid import ScanRanges, Scenario
 from riskproof.risk.margining.pricing import Pricing
-from riskproof.risk.margining.tail import Tail
 from riskproof.risk.margining.volatility import Volatility
+
+if TYPE_CHECKING:
+    from riskproof.risk.margining.tail import Tail
 
 SCHEMA: Final = "riskproof/model/v2"
 MAX_MODEL_BYTES: Final = 1 << 20
@@ -210,7 +212,7 @@ def _read(node: Json) -> MarginModel:
     scenarios, scan_ranges = grid.parse(m["grid"], vol.names)
     groups = frozenset(s.group for s in scenarios)
     held = collateral.parse(m["collateral"]) if "collateral" in m else None
-    joint = tail.parse(m["tail"]) if "tail" in m else None
+    joint = _tail(m["tail"]) if "tail" in m else None
     parsed: list[tuple[str, Charge]] = []
     for i, item in enumerate(encoding.array(m["charges"], "charges", max_length=MAX_CHARGES)):
         name, charge = charges.parse(item, f"charges[{i}]", has_collateral=held is not None)
@@ -254,6 +256,12 @@ def _read(node: Json) -> MarginModel:
         gain_factor=exact.parse(netting.get("gain_factor", "1"), "netting.gain_factor", low=0, high=1),
         tail=joint,
     )
+
+
+def _tail(node: Json) -> Tail:
+    from riskproof.risk.margining import tail  # joint moves need compiled code; a model without them starts faster
+
+    return tail.parse(node)
 
 
 def _check_uses(charge: Charge, groups: frozenset[str], vols: frozenset[str], ranges: bool, where: str) -> None:

@@ -16,8 +16,10 @@ report is printed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from riskproof.errors import PortfolioError, SnapshotError
 from riskproof.market.registry import Kind
@@ -30,9 +32,11 @@ from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
 from riskproof.risk.margining.market import MarginMarket
 from riskproof.risk.margining.report import Choice, MarginReport, SetReport, TailReport
-from riskproof.risk.margining.tail import Measured, TailSet
-from riskproof.risk.margining.tail_values import JointPnl
 from riskproof.risk.margining.values import UnitValues
+
+if TYPE_CHECKING:
+    from riskproof.risk.margining.tail import Measured, TailSet
+    from riskproof.risk.margining.tail_values import JointPnl
 
 _ZERO = Fraction(0)
 
@@ -98,16 +102,48 @@ def report_of(model: MarginModel, market: MarginMarket, computed: list[ComputedS
     )
 
 
-def scenario_pnl(book: NettingSet, scenario: Scenario, values: UnitValues) -> Fraction:
-    """L[s] of a netting set."""
-    total = values.moves(book.moving, scenario.price)
-    for holdings in book.options.values():
-        total += expiry_pnl(holdings, scenario, values)
-    return scenario.weight * total
+# P&L in every scenario, and the denominator that all of them have.
+Pnl = tuple[list[int], int]
+
+
+def scenario_pnl(
+    model: MarginModel, book: NettingSet, values: UnitValues, pnl_of: Callable[[tuple[Holding, ...]], Pnl] | None = None
+) -> tuple[Fraction, ...]:
+    """L[s] of a netting set, for each scenario; `pnl_of` is `expiry_pnls` of the set's expiries unless it is known better."""
+    parts = [expiry_pnls(held, values) if pnl_of is None else pnl_of(held) for held in book.options.values()]
+    common = math.lcm(*(unit for _, unit in parts))
+    sums = [0] * len(model.scenarios)
+    for part, unit in parts:
+        sums = [x + y * (common // unit) for x, y in zip(sums, part, strict=True)]
+    moves = {a: values.moves(book.moving, a) for a in {s.price for s in model.scenarios}} if book.moving else {}
+    return tuple(
+        s.weight * (Fraction(x, common) + moves.get(s.price, _ZERO)) for s, x in zip(model.scenarios, sums, strict=True)
+    )
+
+
+def expiry_pnls(holdings: tuple[Holding, ...], values: UnitValues) -> Pnl:
+    """E_e[s] of the options of an expiry, for each scenario, before its weight."""
+    common = math.lcm(*(h.quantity.denominator for h in holdings))
+    total = [0] * (len(values.model.scenarios) + 1)
+    for h in holdings:
+        lots = h.quantity.numerator * (common // h.quantity.denominator)
+        total = [x + lots * v for x, v in zip(total, values.in_scenarios(h.place), strict=True)]
+    return pnl_of_values(holdings, values, total, common * 10**values.market.money_exponent)
+
+
+def pnl_of_values(holdings: tuple[Holding, ...], values: UnitValues, worth: list[int], denominator: int) -> Pnl:
+    """E_e[s] of an expiry from the value of its options now and in each scenario."""
+    long, short = values.static_factors(holdings[0].place)
+    unit = math.lcm(long.denominator, short.denominator)
+    gain, loss = (f.numerator * (unit // f.denominator) for f in (long, short))
+    now, *shocked = worth
+    pnl = [x * (gain if x >= 0 else loss) - now * unit for x in shocked]
+    adverse = [-abs(x) if s.expiry_pnl == ADVERSE else x for x, s in zip(pnl, values.model.scenarios, strict=True)]
+    return adverse, unit * denominator
 
 
 def expiry_pnl(holdings: tuple[Holding, ...], scenario: Scenario, values: UnitValues) -> Fraction:
-    """E_e[s] of the options of an expiry, before the scenario's weight."""
+    """E_e[s] of the options of an expiry in one scenario, before its weight."""
     long, short = values.static_factors(holdings[0].place)
     shocked = values.options(holdings, scenario.state)
     change = shocked * (long if shocked >= 0 else short) - values.options(holdings, BASE)
@@ -121,7 +157,7 @@ class ComputedSet:
         self, model: MarginModel, book: NettingSet, values: UnitValues, pnl: tuple[Fraction, ...] | None = None
     ) -> None:
         self.model, self.book, self.units = model, book, values
-        self.pnl = tuple(scenario_pnl(book, s, values) for s in model.scenarios) if pnl is None else pnl
+        self.pnl = scenario_pnl(model, book, values) if pnl is None else pnl
         self.counted = tuple(s.counted(x) for s, x in zip(model.scenarios, self.pnl, strict=True))
         self.worst = {g: min(places, key=self.counted.__getitem__) for g, places in model.groups.items()}
         self.values = {

@@ -19,11 +19,13 @@ from riskproof.risk.margining.book import Holding, NettingSet, arrange
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.evaluate import (
     ComputedSet,
+    Pnl,
     check_limits,
-    evaluate_model,
     expiry_pnl,
     options_of,
+    pnl_of_values,
     report_of,
+    scenario_pnl,
 )
 from riskproof.risk.margining.grid import ADVERSE, BASE, State
 from riskproof.risk.margining.market import MarginMarket
@@ -113,7 +115,7 @@ class AccountMargin:
         check_limits(model, market, account)
         sets, self._cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
         self.values.price(options_of(market, account), self.values.states)
-        self._sets = [ComputedSet(model, book, self.values, self._set_pnl(book)) for book in sets]
+        self._sets = [self._computed(book) for book in sets]
         self.report: MarginReport = report_of(model, market, self._sets, self._cash)
         self.values.keep()
 
@@ -133,9 +135,7 @@ class AccountMargin:
                 return report_of(
                     self.model, self.market, [self._traded_set(x, trades) for x in self._sets], self._cash + cash
                 )
-            values = self.values
-            sets, own = arrange(self.market, account, self.model.collateral, self.model.sets == UNDERLYING)
-            return report_of(self.model, self.market, [ComputedSet(self.model, s, values) for s in sets], own + cash)
+            return self._anew(account, cash)
         finally:
             self.values.forget()
 
@@ -184,10 +184,15 @@ class AccountMargin:
     def alone(self, place: int, quantity: Fraction) -> MarginReport:
         """The report of one position by itself, without cash or receivables."""
         account = Account(((place, quantity),), (), self.account.underlying)
+        check_limits(self.model, self.market, account)
         try:
-            return evaluate_model(self.model, self.market, account, self.values)
+            return self._anew(account, _ZERO)
         finally:
             self.values.forget()
+
+    def _anew(self, account: Account, cash: Fraction) -> MarginReport:
+        sets, own = arrange(self.market, account, self.model.collateral, self.model.sets == UNDERLYING)
+        return report_of(self.model, self.market, [self._computed(book) for book in sets], own + cash)
 
     def _sign(self, holdings: tuple[Holding, ...], state: State, factor: Fraction) -> int:
         gains = self.values.options(holdings, state) * factor > self.values.options(holdings, BASE)
@@ -232,30 +237,17 @@ class AccountMargin:
             pnl.append(before + scenario.weight * change)
         return ComputedSet(self.model, changed, self.values, tuple(pnl))
 
-    def _set_pnl(self, book: NettingSet) -> tuple[Fraction, ...]:
-        """L[s] of a netting set."""
-        parts = [self._pnl_of(holdings) for holdings in book.options.values()]
-        pnl = []
-        for s, scenario in enumerate(self.model.scenarios):
-            total = self.values.moves(book.moving, scenario.price)
-            total += sum((Fraction(part[s], unit) for part, unit in parts), _ZERO)
-            pnl.append(scenario.weight * total)
-        return tuple(pnl)
+    def _computed(self, book: NettingSet) -> ComputedSet:
+        return ComputedSet(self.model, book, self.values, scenario_pnl(self.model, book, self.values, self._pnl_of))
 
-    def _pnl_of(self, holdings: Group) -> tuple[list[int], int]:
+    def _pnl_of(self, holdings: Group) -> Pnl:
         """E_e[s] of an expiry's options in every scenario, over a common denominator; zero of one that is not held."""
         if not holdings:
             return [0] * len(self.model.scenarios), 1
         return self.values.of_group("pnl", holdings, lambda: self._expiry_pnl(holdings))
 
-    def _expiry_pnl(self, holdings: Group) -> tuple[list[int], int]:
-        long, short = self.values.static_factors(holdings[0].place)
-        unit = math.lcm(long.denominator, short.denominator)
-        gain, loss = (f.numerator * (unit // f.denominator) for f in (long, short))
-        (now, *shocked), denominator = self._values_of(holdings)
-        pnl = [x * (gain if x >= 0 else loss) - now * unit for x in shocked]
-        adverse = [-abs(x) if s.expiry_pnl == ADVERSE else x for x, s in zip(pnl, self.model.scenarios, strict=True)]
-        return adverse, unit * denominator
+    def _expiry_pnl(self, holdings: Group) -> Pnl:
+        return pnl_of_values(holdings, self.values, *self._values_of(holdings))
 
     def _values_of(self, holdings: Group) -> tuple[list[int], int]:
         """Values of an expiry's options now and in every scenario, over a common denominator."""

@@ -13,10 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from riskproof.errors import SnapshotError, UnknownInstrumentError
 from riskproof.market.registry import Kind, OptionType, Payoff
-from riskproof.risk.tail.history import History
+
+if TYPE_CHECKING:
+    from riskproof.risk.tail.history import History
 
 ONE = Fraction(1)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from riskproof import encoding
 from riskproof.errors import ModelError, PortfolioError
@@ -18,7 +19,6 @@ from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Instrument, Kind
 from riskproof.market.snapshot import Quote
 from riskproof.risk import model as version1
-from riskproof.risk.arrays import RiskArray, compute_array
 from riskproof.risk.margining import document
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
@@ -28,9 +28,11 @@ from riskproof.risk.margining.market import Forward, Index, Listing, MarginMarke
 from riskproof.risk.margining.report import Choice, MarginReport, SetReport
 from riskproof.risk.margining.values import UnitValues
 from riskproof.risk.model import RiskModel
-from riskproof.risk.portfolio_risk import evaluate
-from riskproof.risk.tail.history import History
 from riskproof.units import MICROS_EXPONENT, PRICE_ONE, RATIO_ONE
+
+if TYPE_CHECKING:
+    from riskproof.risk.arrays import RiskArray
+    from riskproof.risk.tail.history import History
 
 AnyModel = RiskModel | MarginModel
 
@@ -88,6 +90,8 @@ def margin(
     if isinstance(model, RiskModel):
         if receivables:
             raise PortfolioError("a model of version 1 has no receivables", where="receivables", expected="none")
+        from riskproof.risk.arrays import compute_array  # compiled code, which a model of version 2 may do without
+
         return report_version1(model, market, compute_array(market, model), portfolio)
     exact = from_market(market, histories)
     return evaluate_model(
@@ -184,6 +188,8 @@ def _share(confidence: int | None) -> Fraction | None:
 
 def report_version1(model: RiskModel, market: Market, array: RiskArray, portfolio: Portfolio) -> MarginReport:
     """Margin of a book under a model of version 1, from the market's risk array; raises as `portfolio_risk.evaluate`."""
+    from riskproof.risk.portfolio_risk import evaluate
+
     risk = evaluate(market, model, array, portfolio, with_greeks=False)
     one = 10**risk.pnl_exponent
     loss, buffer = Fraction(risk.worst_loss, one), Fraction(risk.buffer, one)

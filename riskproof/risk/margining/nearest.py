@@ -18,7 +18,7 @@ from riskproof.units import SECONDS_PER_YEAR
 
 # Values that take as long one by one as the kernel's first call does: in a process that has used no compiled function yet, in one
 # that has, and in one that has used this one.
-COLD: Final = 30_000
+COLD: Final = 50_000
 WARM: Final = 2_000
 FEW: Final = 16
 _KERNEL: Final = "riskproof.risk.margining.nearest_kernel"

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from riskproof.errors import PortfolioError
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
-from riskproof.risk.arrays import compute_array
 from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.incremental import AccountMargin, KeptValues
 from riskproof.risk.margining.markets import AnyModel, from_market, from_portfolio, report_version1
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.model import RiskModel
-from riskproof.risk.tail.history import History
+
+if TYPE_CHECKING:
+    from riskproof.risk.tail.history import History
 
 _ZERO = Fraction(0)
 
@@ -125,6 +126,8 @@ class Version1Book:
         self, model: RiskModel, market: Market, portfolio: Portfolio, histories: Sequence[History] = ()
     ) -> None:
         self.model, self.market, self.portfolio, self.histories = model, market, portfolio, histories
+        from riskproof.risk.arrays import compute_array
+
         self.array = compute_array(market, model)
         self.report = report_version1(model, market, self.array, portfolio)
         self.receivables: Mapping[int, Fraction] = {}

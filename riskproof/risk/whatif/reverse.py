@@ -14,19 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from riskproof.errors import ModelError
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.market.registry import Kind
-from riskproof.risk.states import States
-from riskproof.risk.tail.history import Factor
-from riskproof.risk.tail.moves import Moves
-from riskproof.risk.tail.revaluation import Immovable, base_state, book_pnl
 from riskproof.units import RATIO_ONE
+
+if TYPE_CHECKING:
+    from riskproof.risk.states import States
 
 STEP: Final = RATIO_ONE // 1_000
 FINEST: Final = RATIO_ONE // 10**9
@@ -121,6 +118,8 @@ def reverse_stress(
     Raises:
         PortfolioError, SnapshotError, DomainError, OverflowMoneyError: as `tail.revaluation.book_pnl`.
     """
+    from riskproof.risk.tail.revaluation import base_state
+
     states = base_state(market)
     return [_along(market, portfolio, equity, d, states) for d in directions]
 
@@ -148,6 +147,12 @@ def _along(market: Market, portfolio: Portfolio, equity: Fraction, d: Direction,
 
 
 def _pnl(market: Market, portfolio: Portfolio, d: Direction, ts: Sequence[int], states: States) -> list[Fraction]:
+    import numpy as np
+
+    from riskproof.risk.tail.history import Factor
+    from riskproof.risk.tail.moves import Moves
+    from riskproof.risk.tail.revaluation import Immovable, book_pnl
+
     names = sorted(d.prices)
     columns = {}
     for u in names:

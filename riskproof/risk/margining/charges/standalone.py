@@ -9,6 +9,7 @@ derivatives, and collateral that the collateral block lets move.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -73,19 +74,38 @@ class Standalone:
         """l_i in 10^-m: that of one unit on the position's side, times its size, but where a dampener takes a fixed amount."""
         side = 1 if h.quantity > 0 else -1
         if any(values.model.scenarios[place].dampener for place in values.model.groups[self.group]):
-            return self._largest(h, h.quantity, values)
+            return self._dampened(h, values)
         key = (self.group, h.place, side)
         if key not in values.losses:
-            values.losses[key] = self._largest(h, Fraction(side), values)
+            values.losses[key] = self._of_unit(h, side, values)
         size: Fraction = abs(h.quantity)
         return size * values.losses[key]
 
-    def _largest(self, h: Holding, quantity: Fraction, values: UnitValues) -> Fraction:
-        option = h.listing.strike is not None
+    def _of_unit(self, h: Holding, side: int, values: UnitValues) -> Fraction:
+        """Largest loss of one unit, long or short."""
+        scenarios = values.model.scenarios
+        places = values.model.groups[self.group]
+        if h.listing.strike is None:
+            return max(-scenarios[n].weight * side * values.move(h.place, scenarios[n].price) for n in places)
+        factors = values.static_factors(h.place)
+        unit = math.lcm(*(x.denominator for x in factors))
+        gain, loss = (x.numerator * (unit // x.denominator) for x in factors)
+        common = math.lcm(*(scenarios[n].weight.denominator for n in places))
+        now, *shocked = values.in_scenarios(h.place)
+        losses = []
+        for n in places:
+            value, weight = side * shocked[n], scenarios[n].weight
+            pnl = value * (gain if value >= 0 else loss) - side * now * unit
+            pnl = -abs(pnl) if scenarios[n].expiry_pnl == ADVERSE else pnl
+            losses.append(-weight.numerator * (common // weight.denominator) * pnl)
+        return Fraction(max(losses), unit * common)
+
+    def _dampened(self, h: Holding, values: UnitValues) -> Fraction:
+        """Largest loss of a position."""
+        option, one = h.listing.strike is not None, 10**values.market.money_exponent
         long, short = values.static_factors(h.place) if option else (Fraction(1), Fraction(1))
-        one = 10**values.market.money_exponent
+        now, *shocked = (h.quantity * x for x in values.in_scenarios(h.place)) if option else (_ZERO,)
         losses: list[Fraction] = []
-        now, *shocked = (quantity * x for x in values.in_scenarios(h.place)) if option else (_ZERO,)
         for place in values.model.groups[self.group]:
             s = values.model.scenarios[place]
             if option:
@@ -93,6 +113,6 @@ class Standalone:
                 pnl = value * (long if value >= 0 else short) - now
                 pnl = -abs(pnl) if s.expiry_pnl == ADVERSE else pnl
             else:
-                pnl = quantity * values.move(h.place, s.price)
-            losses.append(-s.counted(s.weight * pnl / one) * one if s.dampener else -s.weight * pnl)
+                pnl = h.quantity * values.move(h.place, s.price)
+            losses.append(-s.counted(s.weight * pnl / one) * one)
         return max(losses)
