@@ -280,7 +280,7 @@ class ComputeMarginResponse(_message.Message):
     value_micros: _builtins.int
     """Value of the book, 1e-6 of the numeraire, rounded down."""
     worst_scenario_id: _builtins.str
-    """The first scenario with the least P&L."""
+    """The first scenario with the least P&L; empty under a model without scenarios."""
     initial_margin_micros: _builtins.int
     """Rounded up."""
     maintenance_margin_micros: _builtins.int
