@@ -62,6 +62,8 @@ def is_model_file(name: str) -> bool:
 
 def load_histories(files: Sequence[Path]) -> list[History]:
     """Read and check history files."""
+    if not files:
+        return []
     from riskproof.risk.tail.history import History
 
     return [History.from_bytes(read_bytes(path), str(path)) for path in files]

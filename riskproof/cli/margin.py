@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def margin(
 
     market, model = load_market(market_file), any_model(model_name)
     histories = load_histories(history_files)
-    with compiling():
+    with _notice(model, compiled=bool(compared) or reverse_stress):
         book = _open(model, market, book_file, histories)
         others = comparisons(book, model, compared)
         alone = alone_total(book)
@@ -118,7 +119,7 @@ def whatif(
     market, model = load_market(market_file), any_model(model_name)
     wanted = _trades(trades, market)
     histories = load_histories(history_files)
-    with compiling():
+    with _notice(model):
         book = _open(model, market, book_file, histories)
         after = book.after(wanted)
         without = {i: book.after({j: q for j, q in wanted.items() if j != i}) for i in wanted}
@@ -158,6 +159,16 @@ def report(
         page = render(model, book, others, alone_total(book), attribute(book))
     write_bytes(out, page)
     click.echo(f"{out}: {len(page):,} bytes", err=True)
+
+
+def _notice(model: AnyModel, *, compiled: bool = False) -> AbstractContextManager[None]:
+    """`compiling` around what needs compiled code: a model of version 1, joint moves, or what the caller knows of.
+
+    The notice itself loads the compiler, which takes longer than the margin of a book under any other model.
+    """
+    from riskproof.risk.margining import MarginModel
+
+    return compiling() if compiled or not isinstance(model, MarginModel) or model.tail is not None else nullcontext()
 
 
 def _open(model: AnyModel, market: Market, file: Path, histories: Sequence[History]) -> BookMargin:
