@@ -23,7 +23,7 @@ from riskproof.market.snapshot import Curve, Quote, Snapshot
 from riskproof.proof.challenge import Challenge, Margin, StatementKind
 from riskproof.proof.setup import ceremony_setup
 from riskproof.risk.arrays import compute_array
-from riskproof.risk.margining import load
+from riskproof.risk.margining import load, nearest
 from riskproof.risk.model import load_model
 from riskproof.units import PRICE_ONE, SECONDS_PER_DAY
 from riskproof.verify import Outcome
@@ -59,6 +59,7 @@ def rehearse() -> None:
         ),
         venue,
     )
+    _price_many()
     file, keys = market.to_bytes(), KeySet((venue.public,))
     challenges = [
         Challenge.new(audience=_AUDIENCE, bound_micros=_BOUND_MICROS, model=model, now=_TIME),
@@ -77,6 +78,13 @@ def rehearse() -> None:
         verdict = verify_proof(proof, challenge, [built.attestation], [keys], [file], now=_TIME)
         if verdict.outcome is not Outcome.VALID:
             raise AssertionError(f"the rehearsal's proof is {verdict.outcome}: {verdict.reason}")
+
+
+def _price_many() -> None:
+    """So many values at once that the compiled kernel is loaded."""
+    one, count = 10**18, nearest.WARM
+    terms = nearest.Terms(100_000 * one, 30 * SECONDS_PER_DAY, one, (1, 1))
+    nearest.grid([nearest.Option(True, 100_000 * one, 0)], [[terms] * count], [[one // 2] * count], 6)
 
 
 def _market() -> Market:
