@@ -12,7 +12,11 @@ Under a right model they have chi-square distributions, whose tails have closed 
 all n days, LR_ind the n - 1 pairs. Statistics are float64: they inform, no margin depends on them.
 
 A backtest holds the book and the market as they are and lets the past happen to them: the forecast for day t comes from the moves
-before it, and what is compared is the book's P&L under the move of day t.
+before it, and what is compared is the book's P&L under the move of day t, with the same time shift.
+
+`set_backtest` is that of a tail model's set: as many moves as the set has, made as the set makes them, before every day of the
+whole history. It means nothing, and is refused, for a set that forecasts no day: one that is not of a history, one that ends before
+its history does (a stressed set), or one over more than a day (its moves overlap, and the tests need days that do not).
 """
 
 from __future__ import annotations
@@ -26,9 +30,12 @@ from riskproof.encoding import Json
 from riskproof.errors import HistoryError, ModelError
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
+from riskproof.risk.tail.evaluate import errors_at
 from riskproof.risk.tail.history import History
-from riskproof.risk.tail.measures import value_at_risk
-from riskproof.risk.tail.moves import filtered_moves, plain_moves
+from riskproof.risk.tail.measures import age_weights, value_at_risk
+from riskproof.risk.tail.methods import Filtered, Historical, named_history
+from riskproof.risk.tail.model import TailModel
+from riskproof.risk.tail.moves import Moves, filtered_moves, plain_moves
 from riskproof.risk.tail.revaluation import Immovable, base_state, book_pnl
 from riskproof.units import RATIO_ONE, format_decimal
 
@@ -143,18 +150,21 @@ def historical_backtest(
     window: int,
     tail: int,
     immovable: Immovable = Immovable(),  # noqa: B008 (frozen)
+    *,
+    weight_decay: int = RATIO_ONE,
+    time_shift_seconds: int = 0,
 ) -> Backtest:
-    """Plain historical simulation: the forecast for a day comes from the `window` moves before it.
+    """Plain historical simulation: the forecast for a day comes from the `window` moves before it, weighted by age.
 
     Raises:
-        ModelError: a window without a scenario in its tail.
+        ModelError: a window without a scenario in its tail; a weight out of range.
         HistoryError: less than two days after the first window.
         PortfolioError, DomainError, ...: see `revaluation.book_pnl`.
     """
     moves = plain_moves(history)
-    _check_window(window, tail, len(moves) - window)
-    pnl = book_pnl(market, moves, portfolio, immovable)
-    forecasts = [value_at_risk(pnl[t - window : t], tail) for t in range(window, len(pnl))]
+    weights = _weights(window, tail, weight_decay, len(moves) - window)
+    pnl = book_pnl(market, moves, portfolio, immovable, time_shift_seconds=time_shift_seconds)
+    forecasts = [value_at_risk(pnl[t - window : t], tail, weights) for t in range(window, len(pnl))]
     return _backtest(moves.ids[window:], forecasts, pnl[window:], tail)
 
 
@@ -167,6 +177,9 @@ def filtered_backtest(
     decay: int,
     seed_days: int,
     immovable: Immovable = Immovable(),  # noqa: B008 (frozen)
+    *,
+    weight_decay: int = RATIO_ONE,
+    time_shift_seconds: int = 0,
 ) -> Backtest:
     """Filtered historical simulation: every day the `window` moves before it are rescaled to the volatility forecast for it.
 
@@ -177,25 +190,103 @@ def filtered_backtest(
     """
     moves, base = plain_moves(history), base_state(market)
     first = seed_days + window
-    _check_window(window, tail, len(moves) - first)
-    pnl = book_pnl(market, moves, portfolio, immovable, base=base)[first:]
+    weights = _weights(window, tail, weight_decay, len(moves) - first)
+
+    def pnl_of(under: Moves) -> list[int]:
+        return book_pnl(market, under, portfolio, immovable, time_shift_seconds=time_shift_seconds, base=base)
+
+    pnl = pnl_of(moves)[first:]
     forecasts = []
     for t in range(first, len(moves)):
         past = history.between(history.day(t - first), history.day(t))
-        scenarios = filtered_moves(past, decay, seed_days)
-        forecasts.append(value_at_risk(book_pnl(market, scenarios, portfolio, immovable, base=base), tail))
+        forecasts.append(value_at_risk(pnl_of(filtered_moves(past, decay, seed_days)), tail, weights))
     return _backtest(moves.ids[first:], forecasts, pnl, tail)
 
 
-def _check_window(window: int, tail: int, days: int) -> None:
-    if not 0 < tail < RATIO_ONE or window * tail < RATIO_ONE:
+def set_backtest(
+    market: Market,
+    model: TailModel,
+    number: int,
+    portfolio: Portfolio,
+    histories: Sequence[History],
+    window: int | None = None,
+) -> Backtest:
+    """Coverage of value at risk at the model's tail by set `number` of the model, on all of the set's history; see the module.
+
+    Args:
+        window: moves that a forecast comes from; as many as the set has if None.
+
+    Raises:
+        ModelError: a set or a measure that a backtest means nothing for; a window without a scenario in its tail.
+        HistoryError: the history is not among `histories`, or has less than two days after the first window.
+        PortfolioError, DomainError, ...: see `revaluation.book_pnl`.
+    """
+    method, where = model.sets[number][1], f"sets[{number}]"
+    if model.tail is None:
+        raise ModelError(
+            f"{model.measure} has no tail", where="measure.kind", expected="expected_shortfall or value_at_risk"
+        )
+    if not isinstance(method, Historical | Filtered):
+        raise ModelError(
+            f"{method.METHOD} moves are not of a history", where=where, expected="historical or filtered moves"
+        )
+    if method.horizon_days != 1:
+        raise ModelError(
+            f"moves over {method.horizon_days} days overlap, and the tests need days that do not",
+            where=f"{where}.horizon_days",
+            expected="1",
+        )
+    own = (method.last - method.first).days
+    with errors_at(where):
+        history = named_history(method.history, histories)
+    if method.last != history.end:
+        raise ModelError(
+            f"ends on {method.last}, its history on {history.end}: a stressed set, which forecasts no day",
+            where=f"{where}.last",
+            expected=f"{history.end}, or a history that ends with the set",
+        )
+    with errors_at(where):
+        if isinstance(method, Historical):
+            return historical_backtest(
+                market,
+                portfolio,
+                history,
+                own if window is None else window,
+                model.tail,
+                model.immovable,
+                weight_decay=method.weight_decay,
+                time_shift_seconds=model.time_shift_seconds,
+            )
+        return filtered_backtest(
+            market,
+            portfolio,
+            history,
+            own - method.seed_days if window is None else window,
+            model.tail,
+            method.decay,
+            method.seed_days,
+            model.immovable,
+            weight_decay=method.weight_decay,
+            time_shift_seconds=model.time_shift_seconds,
+        )
+
+
+def _weights(window: int, tail: int, decay: int, days: int) -> list[int]:
+    """The weights of a window's moves, once the window and the days after it are known to be enough."""
+    if days < 2:
+        raise HistoryError(
+            f"{max(days, 0)} days after the first window",
+            where="history",
+            expected="two or more: a longer history, or a shorter window",
+        )
+    weights = age_weights(window, decay)
+    if not 0 < tail < RATIO_ONE or sum(weights) * tail < RATIO_ONE * max(weights):
         raise ModelError(
             f"a tail of {format_decimal(tail, 12)} of {window} moves holds less than one",
             where="window",
             expected="a longer window or a larger tail below 1",
         )
-    if days < 2:
-        raise HistoryError(f"{max(days, 0)} days after the first window", where="history", expected="two or more")
+    return weights
 
 
 def _backtest(days: tuple[str, ...], forecasts: list[int], pnl: list[int], tail: int) -> Backtest:

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from riskproof import units
-from riskproof.errors import HistoryError, ModelError
+from riskproof.errors import DomainError, HistoryError, ModelError
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import RiskArray
@@ -85,7 +85,7 @@ def evaluate_tail(
         return book_pnl(market, moves, portfolio, model.immovable, time_shift_seconds=shift, base=base)
 
     for n, (id_, method) in enumerate(model.sets):
-        with _at(f"sets[{n}]"):
+        with errors_at(f"sets[{n}]"):
             parts = method.moves(histories)
             weights = method.weights(len(parts[0]))
             _check_tail(model, weights)
@@ -112,7 +112,7 @@ def model_array(
     """
     parts = []
     for n, (_, method) in enumerate(model.sets):
-        with _at(f"sets[{n}]"):
+        with errors_at(f"sets[{n}]"):
             found = method.moves(histories)
         shift = model.time_shift_seconds
         parts += [
@@ -190,10 +190,10 @@ def _check_tail(model: TailModel, weights: list[int]) -> None:
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
+def errors_at(place: str) -> Iterator[None]:
     """Put a set's path in front of the place of an error about it."""
     try:
         yield
-    except (ModelError, HistoryError) as error:
+    except (ModelError, HistoryError, DomainError) as error:
         where = f"{place}: {error.where}" if error.where else place
         raise type(error)(error.what, where=where, expected=error.expected) from None

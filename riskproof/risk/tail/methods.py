@@ -40,7 +40,7 @@ class Historical:
     weight_decay: int
 
     def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
-        return (plain_moves(_history(self.history, histories).between(self.first, self.last), self.horizon_days),)
+        return (plain_moves(named_history(self.history, histories).between(self.first, self.last), self.horizon_days),)
 
     def weights(self, count: int) -> list[int]:
         return age_weights(count, self.weight_decay)
@@ -66,7 +66,7 @@ class Filtered:
         return 1
 
     def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
-        window = _history(self.history, histories).between(self.first, self.last)
+        window = named_history(self.history, histories).between(self.first, self.last)
         return (filtered_moves(window, self.decay, self.seed_days),)
 
     def weights(self, count: int) -> list[int]:
@@ -111,12 +111,17 @@ class MonteCarlo:
     def horizon_days(self) -> int:
         return self.correlation.horizon_days
 
+    def correlations(self) -> tuple[Correlation, ...]:
+        """The document or, over an interval, one for each of its points."""
+        if self.interval is None:
+            return (self.correlation,)
+        return tuple(self.correlation.crossed(rho, self.correlation.name) for rho in self.interval.correlations())
+
     def moves(self, histories: Sequence[History]) -> tuple[Moves, ...]:
         if self.interval is None:
             return (monte_carlo_moves(self.correlation, self.seed, self.paths, antithetic=self.antithetic),)
         found = []
-        for rho in self.interval.correlations():
-            crossed = self.correlation.crossed(rho, self.correlation.name)
+        for rho, crossed in zip(self.interval.correlations(), self.correlations(), strict=True):
             moves = monte_carlo_moves(crossed, self.seed, self.paths, antithetic=self.antithetic)
             found.append(replace(moves, ids=tuple(f"rho{format_decimal(rho, 12)}/{x}" for x in moves.ids)))
         return tuple(found)
@@ -182,7 +187,8 @@ def _window_document(method: Historical | Filtered) -> dict[str, Json]:
     }
 
 
-def _history(digest: bytes, histories: Sequence[History]) -> History:
+def named_history(digest: bytes, histories: Sequence[History]) -> History:
+    """The history of that digest (HistoryError)."""
     for history in histories:
         if history.digest == digest:
             return history

@@ -1,20 +1,22 @@
 """Parametric tail risk: the P&L as a linear or quadratic function of joint normal logarithmic moves x with covariance C.
 
-    L(x) = delta' x + x' gamma x / 2
+    L(x) = theta + delta' x + x' gamma x / 2
 
-delta and gamma are central differences of the book's full revaluation at exp(+-h), so that every instrument and the integer kernel
-take part; h is 1 % unless asked otherwise.
+theta is the P&L of the time shift alone, 0 without one; delta and gamma are central differences of the book's full revaluation at
+exp(+-h), so that every instrument and the integer kernel take part; h is 1 % unless asked otherwise.
 
-    delta-normal   VaR = z sigma,  ES = sigma phi(z) / alpha           sigma^2 = delta' C delta,  N(-z) = alpha; gamma plays no part
+    delta-normal   VaR = z sigma - theta,  ES = sigma phi(z) / alpha - theta        sigma^2 = delta' C delta,  N(-z) = alpha
     Cornish-Fisher VaR = -(mu + w(-z) sqrt(k2)),   w(z) = z + (z^2 - 1) S / 6 + (z^3 - 3 z) K / 24 - (2 z^3 - 5 z) S^2 / 36
 
 with the cumulants of a quadratic form of normals, G = gamma C:
 
-    mu = tr G / 2,  k2 = delta' C delta + tr G^2 / 2,  k3 = 3 delta' C G delta + tr G^3,  k4 = 12 delta' C G^2 delta + 3 tr G^4
+    mu = theta + tr G / 2,  k2 = delta' C delta + tr G^2 / 2
+    k3 = 3 delta' C G delta + tr G^3,  k4 = 12 delta' C G^2 delta + 3 tr G^4
     S = k3 / k2^(3/2),  K = k4 / k2^2
 
-(C G stands for C gamma C, and so on.) The expansion is a quantile only where w increases. It is refused unless it does on |z| <= 5:
-for books with much gamma, use full revaluation. An expected shortfall is not given for it, since it would need all of the tail.
+(C G stands for C gamma C, and so on.) Gamma plays no part in delta-normal numbers. The expansion is a quantile only where w
+increases. It is refused unless it does on |z| <= 5: for books with much gamma, use full revaluation. An expected shortfall is not
+given for it, since it would need all of the tail.
 
 Everything is rational but z, phi(z), S and square roots, which are integers of the kernel or rounded to 1e-12.
 """
@@ -56,11 +58,13 @@ class Sensitivities:
         factors: what moves.
         delta: [F], in 10^-(m+e) per unit of logarithmic move.
         gamma: [F][F], symmetric.
+        theta: P&L of the time shift alone, exact in 10^-(m+e).
     """
 
     factors: tuple[Factor, ...]
     delta: tuple[Fraction, ...]
     gamma: tuple[tuple[Fraction, ...], ...]
+    theta: int = 0
 
     def __repr__(self) -> str:
         return f"Sensitivities(<{len(self.factors)} factors>)"
@@ -73,10 +77,11 @@ def sensitivities(
     immovable: Immovable = Immovable(),  # noqa: B008 (frozen)
     *,
     step: int = STEP,
+    time_shift_seconds: int = 0,
 ) -> Sensitivities:
     """Central differences of full revaluation with a step of `step` (1e-12), at most 10 %.
 
-        delta[f] = (L(h f) - L(-h f)) / 2h,  gamma[f][f] = (L(h f) + L(-h f)) / h^2,
+        delta[f] = (L(h f) - L(-h f)) / 2h,  gamma[f][f] = (L(h f) + L(-h f) - 2 L(0)) / h^2,
         gamma[f][g] = (L(h f + h g) - L(h f - h g) - L(-h f + h g) + L(-h f - h g)) / 4 h^2
 
     Raises:
@@ -86,25 +91,27 @@ def sensitivities(
     if not 0 < step <= MAX_STEP:
         raise ModelError("step out of range", where="step", expected=f"above 0, at most {format_decimal(MAX_STEP, 12)}")
     count = len(factors)
-    places: list[tuple[tuple[int, int], ...]] = [((f, sign),) for f in range(count) for sign in (1, -1)]
+    places: list[tuple[tuple[int, int], ...]] = [()]
+    places += [((f, sign),) for f in range(count) for sign in (1, -1)]
     places += [((f, a), (g, b)) for f in range(count) for g in range(f) for a in (1, -1) for b in (1, -1)]
     logs = np.zeros((len(places), count), dtype=np.int64)
     for n, place in enumerate(places):
         for f, sign in place:
             logs[n, f] = sign * step
     moves = from_logs(tuple(f"step {n}" for n in range(len(places))), factors, logs)
-    pnl = dict(zip(places, book_pnl(market, moves, portfolio, immovable), strict=True))
+    found = book_pnl(market, moves, portfolio, immovable, time_shift_seconds=time_shift_seconds)
+    pnl, theta = dict(zip(places, found, strict=True)), found[0]
     h = Fraction(step, RATIO_ONE)
     delta = tuple((pnl[((f, 1),)] - pnl[((f, -1),)]) / (2 * h) for f in range(count))
 
     def second(f: int, g: int) -> Fraction:
         if f == g:
-            return (pnl[((f, 1),)] + pnl[((f, -1),)]) / (h * h)
+            return (pnl[((f, 1),)] + pnl[((f, -1),)] - 2 * theta) / (h * h)
         f, g = max(f, g), min(f, g)
         return sum(a * b * pnl[((f, a), (g, b))] for a in (1, -1) for b in (1, -1)) / (4 * h * h)
 
     gamma = tuple(tuple(second(f, g) for g in range(count)) for f in range(count))
-    return Sensitivities(factors, delta, gamma)
+    return Sensitivities(factors, delta, gamma, theta)
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,10 +126,11 @@ class ParametricRisk:
 
 
 def delta_normal(book: Sensitivities, correlation: Correlation, tail: int) -> ParametricRisk:
-    """VaR and ES of the linear P&L; tail in 1e-12, below one half (ModelError)."""
+    """VaR and ES of the linear P&L, gains negative; tail in 1e-12, below one half (ModelError)."""
     z, density = _normal(tail)
     variance = _quadratic(book.delta, _covariance(book, correlation))
-    return ParametricRisk(root_up(z * z * variance), root_up((density * RATIO_ONE / tail) ** 2 * variance))
+    shortfall = root_up((density * RATIO_ONE / tail) ** 2 * variance)
+    return ParametricRisk(root_up(z * z * variance) - book.theta, shortfall - book.theta)
 
 
 def delta_gamma(book: Sensitivities, correlation: Correlation, tail: int) -> ParametricRisk:
@@ -134,7 +142,7 @@ def delta_gamma(book: Sensitivities, correlation: Correlation, tail: int) -> Par
     z, _density = _normal(tail)
     covariance = _covariance(book, correlation)
     g = _product(book.gamma, covariance)  # gamma C; its powers have the traces of G's
-    mean = _trace(g) / 2
+    mean = book.theta + _trace(g) / 2
     moved = [_dot(row, book.delta) for row in covariance]  # C delta
     bent = [_dot(row, moved) for row in book.gamma]  # gamma C delta
     g2 = _product(g, g)
