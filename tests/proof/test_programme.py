@@ -3,12 +3,10 @@ not convex is bounded from above or refused."""
 
 from __future__ import annotations
 
-import importlib
 import random
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,16 +19,11 @@ from riskproof.market.registry import Instrument, Kind, OptionType, Payoff, Regi
 from riskproof.market.snapshot import Curve, Quote, Snapshot
 from riskproof.proof.challenge import Margin, StatementKind
 from riskproof.proof.programme import CompiledMargin, compile_margin, least_bound, version2
-from riskproof.proof.programme.convex import convex
-from riskproof.proof.programme.lowering import Lowering
 from riskproof.proof.rows import AttestedMarket
 from riskproof.risk.arrays import compute_array
 from riskproof.risk.margining import (
-    Account,
     AnyModel,
-    MarginMarket,
     MarginModel,
-    evaluate_model,
     load,
     margin,
     names,
@@ -38,7 +31,6 @@ from riskproof.risk.margining import (
 from riskproof.risk.margining.markets import from_market
 from riskproof.risk.model import RiskModel
 from riskproof.units import PRICE_ONE
-from tests.conformance.cases import load as load_vectors
 from tests.proof import programme_support
 
 TIME, DAY = 1_767_603_600, 86_400
@@ -178,64 +170,6 @@ def slacks(rows: CompiledMargin, lots: Any, bound: int) -> list[int]:
         + sum(values[i] * int(made.auxiliary[i, r]) for i in np.flatnonzero(made.auxiliary[:, r]))
         for r in range(made.count)
     ]
-
-
-# ---- conformance cases -----------------------------------------------------------------------------------------------
-
-SUITES = {"derive_pm1": "verified_scenarios", "derive_pm2": "portfolio_cases", "derive_srm": "cases"}
-
-
-def conformance_cases(suite: str) -> list[tuple[str, MarginModel, MarginMarket, Account]]:
-    """Models, markets and accounts of a venue's cases."""
-    module = importlib.import_module(f"tests.conformance.{suite}")
-    path = Path(__file__).resolve().parents[2] / f"../shared/vectors/derive/{suite}_{SUITES[suite]}.json"
-    if not path.exists():
-        pytest.skip("needs Derive's vectors of ../shared")
-    document = load_vectors(path)
-    found = []
-    if suite == "derive_pm2":
-        for case in document["cases"]:
-            if case.get("run_by_venue_tests", True):
-                parameters = module.overlaid(document["base_params"], case.get("params_override", {}))
-                made = module.model_document(parameters, case["inputs"].get("Collaterals", []))
-                found.append(
-                    (case["name"], MarginModel.from_document(made), *module.market_and_account(case["inputs"]))
-                )
-        return found
-    model = MarginModel.from_document(module.model_document(document["params"]))
-    for name, case in document["cases"].items():
-        found.append((name, model, *module.market_and_account(case["Scenario"])))
-    return found
-
-
-@pytest.mark.parametrize("suite", SUITES)
-def test_the_rows_of_conformance_cases_have_the_engines_number(suite: str) -> None:
-    """In lots of a thousandth and money of 10^-6, without what is not settled, which no attestation has."""
-    compared, larger = 0, list[tuple[str, tuple[str, ...]]]()
-    for name, model, exact, account in conformance_cases(suite):
-        market = replace(exact, money_exponent=6)
-        lots = {i: round(q * 1000) for i, q in account.positions}
-        held = Account(tuple((i, Fraction(q, 1000)) for i, q in lots.items() if q), (), account.underlying)
-        report = evaluate_model(model, market, held)
-        part = version2.MarketPart(market, Fraction(1, 1000), {i: i for i, q in lots.items() if q})
-        made = version2.requirement(model, [part], account.underlying)
-        for requirement, amount in ((made.initial, report.initial), (made.maintenance, report.maintenance)):
-            function, bounds = convex(requirement - made.equity)
-            lowering = Lowering(9, frozenset(made.held))
-            lowering.at_most(function, "excess")
-            dense = np.zeros(len(market.listings), dtype=np.int64)
-            for i, q in lots.items():
-                dense[i] = q
-            want = -(((report.equity - amount) * 10**6) // 1)
-            got = least_bound(lowering, dense)
-            assert got >= want, name
-            compared += 1
-            larger += [(name, (*made.notes, *bounds))] * (got != want)
-    assert compared == {"derive_pm1": 22, "derive_pm2": 138, "derive_srm": 28}[suite]
-    # A skew scenario in which an expiry gains, and books whose largest loss at settlement is less than isolated margin.
-    known = {"derive_pm1": 0, "derive_pm2": 2, "derive_srm": 8}[suite]
-    assert len(larger) == known
-    assert all(any("discount of one" in b or "largest loss" in b for b in bounds) for _, bounds in larger)
 
 
 # ---- blocks that no shipped model has --------------------------------------------------------------------------------

@@ -100,23 +100,23 @@ def compile_margin(
     """
     n = check_markets(attested)
     lowering, bounds = programme(statement, requirement, model, attested)
-    columns, rows = sum(len(a.live) for a in attested), len(lowering.rows)
-    auxiliary_columns = -(-len(lowering.decimals) // n)
+    return compiled(lowering, n, sum(len(a.live) for a in attested), _proved(model, requirement, attested), bounds)
+
+
+def compiled(
+    lowering: Lowering, n: int, columns: int, proved: tuple[str, ...] = (), bounds: tuple[str, ...] = ()
+) -> CompiledMargin:
+    """Rows as arrays over so many columns of n places (ProofError for too many coefficients)."""
+    rows, auxiliary_columns = len(lowering.rows), -(-len(lowering.decimals) // n)
     check_size(rows, columns + auxiliary_columns, n)
     positions = np.zeros((columns * n, rows), dtype=np.int64)
     auxiliary = np.zeros((auxiliary_columns * n, rows), dtype=np.int64)
     for r, row in enumerate(lowering.rows):
         for array, coefficients in ((positions, row.positions), (auxiliary, row.auxiliaries)):
-            for place, c in coefficients.items():
-                array[place, r] = c
+            if coefficients:
+                array[list(coefficients), r] = list(coefficients.values())
     exponent = max(MICROS_EXPONENT, *(row.decimals for row in lowering.rows))
-    return CompiledMargin(
-        Coefficients(n, positions, (1,) * columns, auxiliary),
-        lowering,
-        exponent,
-        _proved(model, requirement, attested),
-        bounds,
-    )
+    return CompiledMargin(Coefficients(n, positions, (1,) * columns, auxiliary), lowering, exponent, proved, bounds)
 
 
 def compile_statement(challenge: Challenge, model: AnyModel, attested: Sequence[AttestedMarket]) -> StatementRows:
