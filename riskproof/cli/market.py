@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import read_bytes, write_bytes
+from riskproof.cli.files import check_outputs, read_bytes, write_bytes
 from riskproof.cli.inputs import FILE, load_market
 from riskproof.cli.output import compiling, emit_json, json_option, reports_errors, table
 from riskproof.units import format_time, parse_decimal
@@ -68,6 +68,7 @@ def sample(out: Path, seed: int, instant: str | None, books: tuple[str, ...]) ->
     pairs = [(name, path) for name, equals, path in (b.partition("=") for b in books) if equals and path]
     if len(pairs) != len(books):
         raise InputError("not a name and a file", where="--book", expected="NAME=FILE")
+    check_outputs({"--out": out} | {f"--book {n}": Path(path) for n, (_, path) in enumerate(pairs, start=1)}, ())
     rows = [(path, sample_book(name, made).to_csv(made.registry)) for name, path in pairs]
     _store(made, out)
     for path, text in rows:
@@ -103,6 +104,7 @@ def deribit(files: tuple[Path, ...], out: Path, previous: Path | None, stamp: st
     from riskproof.market.importers.deribit import import_files
     from riskproof.units import parse_time
 
+    check_outputs({"--out": out}, (*files, previous))
     before = load_market(previous) if previous else None
     named = [(path.name, read_bytes(path)) for path in files]
     instant = parse_time(stamp, "--time") if stamp else None

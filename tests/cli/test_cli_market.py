@@ -97,6 +97,28 @@ def test_nothing_is_left_when_writing_fails(run: Run) -> None:
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("books", "option"),
+    [(("market-maker-a=market.json",), "--book 1"), (("market-maker-a=a.csv", "market-maker-b=./a.csv"), "--book 2")],
+)
+def test_a_sample_never_replaces_its_own_files(run: Run, books: tuple[str, ...], option: str) -> None:
+    words = [word for book in books for word in ("--book", book)]
+    result = run("market", "sample", "--out", "market.json", *words, code=2)
+    assert result.stderr.startswith(f"riskproof: {option}: ")
+    assert "is also an input or another output" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["chain.csv", "./before.json"])
+def test_an_import_never_replaces_what_it_reads(run: Run, target: str) -> None:
+    for name in ("chain.csv", "before.json"):
+        Path(name).write_text(name)
+    words = ("chain.csv", "--registry", "before.json", "--out", target)
+    result = run("market", "import", "deribit", *words, code=2)
+    assert "is also an input or another output" in result.stderr
+    assert {p.name: p.read_text() for p in Path().iterdir()} == {n: n for n in ("chain.csv", "before.json")}
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/market")
 def test_importing_twice_and_a_later_chain_never_move_an_index(run: Run) -> None:
     futures = str(SHARED / "deribit_futures_perp.csv")
