@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept.
+"""Where compiled kernels are kept, and what is loaded to run them.
 
 numba keeps them beside their sources, else under the user's cache folder, and raises RuntimeError if it can write neither: in a
 container with a read-only checkout and no home, say. Then they go to a folder of this process alone, and are gone with it.
@@ -7,11 +7,14 @@ container with a read-only checkout and no home, say. Then they go to a folder o
 from __future__ import annotations
 
 import atexit
+import gc
+import importlib
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 _KERNELS: Final = Path(__file__).resolve().parent.parent / "risk" / "kernel"
@@ -31,6 +34,28 @@ def prepare_cache() -> None:
     folder = tempfile.mkdtemp(prefix="riskproof-kernels-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ[VARIABLE] = folder
+
+
+def load_compiler() -> None:
+    """Import what numba imports with the first function that it loads, without scipy.
+
+    numba looks there for matrix products, which no kernel here has; where scipy is installed, importing it takes longer than all
+    else that the first function needs.
+    """
+    if "scipy" in sys.modules or "numba.np.arraymath" in sys.modules:
+        return
+    importlib.import_module("numba")  # as ever; only what follows is without scipy
+    modules: dict[str, Any] = sys.modules
+    modules["scipy"] = None  # an import of it fails, as where it is not installed
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        del modules["scipy"]
+
+
+def collect_seldom() -> None:
+    """For a process that ends soon: rounds of garbage collection are a sixth of its time, and it leaves few cycles behind."""
+    gc.set_threshold(200_000)
 
 
 def _writable(folder: Path) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import check_outputs, read_bytes, write_bytes
+from riskproof.cli.compiled import collect_seldom
+from riskproof.cli.files import check_outputs, read_kind, write_bytes
 from riskproof.cli.inputs import (
     FILE,
     HISTORY,
@@ -67,6 +68,7 @@ def margin(
     as_json: bool,
 ) -> None:
     """Margin of a book: what binds, every charge, excess, and what netting saves."""
+    collect_seldom()
     from riskproof.cli.margin_document import margin_document
     from riskproof.cli.margin_text import margin_text
     from riskproof.risk.whatif import alone_total, attribute, directions_of
@@ -113,6 +115,7 @@ def whatif(
     as_json: bool,
 ) -> None:
     """Margin before and after trades, and what each of them adds. Trades are paid at the snapshot's values, without fees."""
+    collect_seldom()
     from riskproof.cli.margin_document import whatif_document
     from riskproof.cli.margin_text import whatif_text
 
@@ -146,6 +149,7 @@ def report(
     out: Path,
 ) -> None:
     """One offline page: heat map of the risk array, Greeks, margin by model and by charge, what each position contributes."""
+    collect_seldom()
     from riskproof.report import render
     from riskproof.risk.whatif import alone_total, attribute
 
@@ -177,7 +181,7 @@ def _open(model: AnyModel, market: Market, file: Path, histories: Sequence[Histo
     from riskproof.risk.margining.account_file import parse_account
     from riskproof.risk.whatif import open_book
 
-    data = read_bytes(file)
+    data = read_kind(file, "--portfolio", "a book")
     if data.lstrip()[:1] == b"{":
         account = parse_account(data, market.registry, str(file))
         return open_book(model, market, account.portfolio, dict(account.receivables), account.underlying, histories)

@@ -75,6 +75,9 @@ def progress(message: str, *, after: float = 1.0) -> Iterator[None]:
 @contextmanager
 def compiling(*, after: float = 1.0) -> Iterator[None]:
     """Say on standard error, once, that kernels are compiled: if they are, and it takes longer than `after` seconds in all."""
+    from riskproof.cli.compiled import load_compiler
+
+    load_compiler()
     from numba.core.event import install_listener
 
     from riskproof.cli.compile_notice import KIND, CompileNotice

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -126,6 +128,30 @@ def test_margin_says_what_binds_and_what_netting_saves(sample: Run) -> None:
     assert f"binds: loss.all in scenario {array['worst']['id']}" in text
     assert "each position alone" in text
     assert "exhausts the equity at" in text
+
+
+def test_what_binds_for_maintenance_is_said_where_it_is_something_else(sample: Run) -> None:
+    """The scenarios' loss against a charge that is for initial margin alone."""
+    node = json.loads(sample("models", "show", "tims10", "--json").stdout)
+    node["charges"] = [
+        {"id": "flat", "kind": "notional", "exposure": "perpetual", "rates": {"initial": "0.5", "maintenance": "0"}}
+    ]
+    best = {"max": ["joint.all", "charge.flat"]}
+    node["aggregate"] = {"account": {"equity": "value.total", "initial": best, "maintenance": best}}
+    Path("model.json").write_text(json.dumps(node))
+    Path("book.csv").write_text("instrument,quantity\nBTC-PERPETUAL,100000\nUSD,500000\n")
+    text = sample("margin", *BOOK, "--model", "model.json").stdout
+    assert "\nbinds: charge.flat\nfor maintenance margin binds: joint.all in scenario -0.15\n" in text
+    assert "for maintenance" not in sample("margin", *BOOK, "--model", "tims10").stdout
+
+
+def test_files_in_the_wrong_place_are_named(sample: Run) -> None:
+    swapped = sample("margin", "--market", "market.json", "--portfolio", "market.json", "--json", code=2)
+    error = document(swapped)["error"]
+    assert (error["what"], error["expected"]) == ("seems to be a market file", "a book for --portfolio")
+    Path("keys.json").write_text('{"keys":[]}')
+    error = document(sample("margin", "--market", "keys.json", "--portfolio", "book.csv", "--json", code=2))["error"]
+    assert (error["what"], error["expected"]) == ("seems to be a set of public keys", "a market file for --market")
 
 
 def test_margin_under_several_models(sample: Run) -> None:
@@ -324,3 +350,35 @@ def test_a_report_never_replaces_what_it_is_made_from(sample: Run, target: str) 
 
 def test_a_report_that_cannot_be_written(sample: Run) -> None:
     assert "cannot be written" in sample("report", *BOOK, "--out", "no/such/folder.html", code=2).stderr
+
+
+LOADED = """
+import sys
+from click.testing import CliRunner
+from riskproof.cli import main
+for line in {lines}:
+    done = CliRunner().invoke(main, line, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+print([name for name in ("numpy", "numba", "scipy") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "loaded"), [("derive-srm", "[]"), ("cross", "[]"), ("crypto-pm", "['numpy', 'numba']")]
+)
+def test_what_a_model_needs_is_loaded_and_no_more(sample: Run, model: str, loaded: str) -> None:
+    lines = [["margin", *BOOK, "--model", model], ["whatif", *BOOK, "--model", model, "--trade", "BTC-PERPETUAL=1"]]
+    script = LOADED.format(lines=lines)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == loaded
+
+
+def test_scipy_is_there_for_those_who_ask(run: Run) -> None:
+    script = """
+from riskproof.cli.compiled import load_compiler
+load_compiler()
+import sys
+assert "numba.np.arraymath" in sys.modules and "scipy" not in sys.modules
+import scipy.linalg.cython_blas, scipy.optimize
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
