@@ -23,8 +23,12 @@ _IDENTITY = G1Point.identity()
 __all__ = ["BASE_FIELD", "POINT_BYTES", "G1Point", "Scalar", "known_point", "parse_g1", "point_bytes", "scalar"]
 
 
-def parse_g1(data: bytes, where: str = "point") -> G1Point:
+def parse_g1(data: bytes, where: str = "point", *, subgroup: bool = True) -> G1Point:
     """The point of `data`.
+
+    Args:
+        subgroup: whether to check that it is in the prime-order subgroup, which is two thirds of the work; a caller that says no
+            makes that check by itself (riskproof.commit.subgroup).
 
     Raises:
         PointError: not 48 bytes; not the compressed form; the identity; x not below the base field's modulus; not on the curve; not
@@ -40,7 +44,7 @@ def parse_g1(data: bytes, where: str = "point") -> G1Point:
     if x >= BASE_FIELD:
         raise PointError("coordinate is not reduced", where=where, expected="x below the base field's modulus")
     try:
-        point = G1Point.from_compressed_bytes(data)
+        point = G1Point.from_compressed_bytes(data) if subgroup else G1Point.from_compressed_bytes_unchecked(data)
     except ValueError:
         # the curve is y^2 = x^3 + 4: a square means that the point exists, so the subgroup is what failed
         on_curve = pow(x * x * x + 4, (BASE_FIELD - 1) // 2, BASE_FIELD) != BASE_FIELD - 1

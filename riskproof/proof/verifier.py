@@ -41,6 +41,7 @@ class PairingTerms:
         terms: the key is the point's encoding, by which a batch finds the points that its proofs share.
         opening: W. opening_key: its encoding.
         z, turned: z and omega z.
+        own: the points that the proof brings, W among them.
     """
 
     terms: tuple[tuple[bytes, G1Point, int, int], ...]
@@ -48,6 +49,7 @@ class PairingTerms:
     opening_key: bytes
     z: int
     turned: int
+    own: tuple[G1Point, ...]
 
     def inputs(self) -> PairingInputs:
         """P0 = -omega z F1 - z F2 - omega z^2 W, P1 = F1 + F2 + (z + omega z) W, P2 = -W."""
@@ -64,8 +66,8 @@ class PairingTerms:
 class _Reader:
     """The messages of a proof in order, each absorbed as it is read."""
 
-    def __init__(self, data: bytes, transcript: Transcript) -> None:
-        self._data, self._transcript, self._at = data, transcript, 0
+    def __init__(self, data: bytes, transcript: Transcript, *, subgroup: bool) -> None:
+        self._data, self._transcript, self._at, self._subgroup = data, transcript, 0, subgroup
 
     def _take(self, label: str, size: int) -> bytes:
         data = self._data[self._at : self._at + size]
@@ -75,14 +77,19 @@ class _Reader:
 
     def point(self, label: str, where: str = "") -> tuple[bytes, G1Point]:
         data = self._take(label, POINT_BYTES)
-        return data, parse_g1(data, f"proof.{label}{where}")
+        return data, parse_g1(data, f"proof.{label}{where}", subgroup=self._subgroup)
 
     def scalar(self, label: str, where: str = "") -> int:
         return BLS12_381_FR.from_bytes(self._take(label, SCALAR_BYTES), f"proof.{label}{where}")
 
 
-def pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[PairingTerms, Transcript]:
+def pairing_terms(
+    setup: Setup, statement: Statement, proof: bytes, *, subgroup: bool = True
+) -> tuple[PairingTerms, Transcript]:
     """Everything of a verification but the group operations, and the transcript after the proof.
+
+    Args:
+        subgroup: whether to check that the proof's points are in the prime-order subgroup; a caller that says no asks it of `own`.
 
     Raises:
         ProofError: another length than the statement's proofs have, a point that is none, a scalar that is not reduced.
@@ -94,15 +101,15 @@ def pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[Pai
             f"{len(proof)} bytes", where="proof", expected=f"{statement.proof_bytes} bytes for this statement"
         )
     try:
-        return _pairing_terms(setup, statement, proof)
+        return _pairing_terms(setup, statement, proof, subgroup)
     except CommitmentError as error:
         raise ProofError(error.what, where=error.where, expected=error.expected) from None
 
 
-def _pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[PairingTerms, Transcript]:
+def _pairing_terms(setup: Setup, statement: Statement, proof: bytes, subgroup: bool) -> tuple[PairingTerms, Transcript]:
     n, m = statement.n, statement.bit_columns
     transcript = statement.transcript(setup.digest)
-    read = _Reader(proof, transcript)
+    read = _Reader(proof, transcript, subgroup=subgroup)
     auxiliary = [read.point("auxiliary-column", f"[{h}]") for h in range(statement.rows.auxiliary_columns)]
     bits = [read.point("bit-column", f"[{u}]") for u in range(m)]
     rho = transcript.challenge("rho")
@@ -131,7 +138,8 @@ def _pairing_terms(setup: Setup, statement: Statement, proof: bytes) -> tuple[Pa
     seconds = [*[0] * (len(points) - 3), 1, 0, -sum_at_turned]  # F2 = S - S(omega z)
     terms = tuple((key, p, f1, f2) for (key, p), f1, f2 in zip(points, factors, seconds, strict=True))
     turned = z * field_domain(n).omega % ORDER
-    return PairingTerms(terms, opening[1], opening[0], z, turned), transcript
+    own = tuple(point for _, point in (*auxiliary, *bits, accumulator, quotient, opening))
+    return PairingTerms(terms, opening[1], opening[0], z, turned, own), transcript
 
 
 def check_pairing(setup: Setup, inputs: PairingInputs) -> bool:

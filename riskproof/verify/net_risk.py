@@ -7,9 +7,11 @@ Bytes that are no proof, challenge, attestation or market at all make the outcom
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from riskproof.attest.keyset import KeySet
+from riskproof.commit.subgroup import all_in_subgroup
 from riskproof.errors import InputError
 from riskproof.proof.verifier import check_pairing, check_pairings
 from riskproof.verify.attestation import DEFAULT_CLOCK_TOLERANCE, Expectations
@@ -23,6 +25,7 @@ from riskproof.verify.verdict import Outcome
 __all__ = ["MAX_BATCH", "MarketCache", "ProofCase", "ProofVerdict", "verify_proof", "verify_proofs"]
 
 MAX_BATCH: Final = 1_024
+LARGE_BATCH: Final = 32  # from here on, whether points are in G1 is asked of all of them together
 
 
 def verify_proof(
@@ -91,23 +94,44 @@ def verify_proofs(
         raise InputError(f"{len(cases)} proofs", where="cases", expected=f"at most {MAX_BATCH} at once")
     session = Session(cache or MarketCache(), expected)
     parsed_keys = [session.keys(case) for case in cases]
-    runs = [Run() for _ in cases]
-    prepared: list[Prepared | None] = [None] * len(cases)
-    verdicts: list[ProofVerdict] = []
-    for i, (case, keys, run) in enumerate(zip(cases, parsed_keys, runs, strict=True)):
-
-        def before(run: Run, i: int = i, case: ProofCase = case, keys: list[KeySet] = keys) -> None:
-            prepared[i] = prepare(run, case, keys, session)
-
-        verdicts.append(_verdict(run, before))
-    waiting = [(i, p) for i, p in enumerate(prepared) if p is not None]
-    for (i, p), holds in zip(waiting, _pair([p for _, p in waiting]), strict=True):
+    before = _before_pairing(cases, parsed_keys, session)
+    verdicts = [b.verdict for b in before]
+    waiting = [(i, b.run, b.prepared) for i, b in enumerate(before) if b.prepared is not None]
+    for (i, run, p), holds in zip(waiting, _pair([p for _, _, p in waiting]), strict=True):
 
         def after(run: Run, p: Prepared = p, holds: bool = holds) -> None:
             conclude(run, p, holds)
 
-        verdicts[i] = _verdict(runs[i], after, p)
+        verdicts[i] = _verdict(run, after, p)
     return verdicts
+
+
+@dataclass
+class _Before:
+    """A case after the checks that come before the pairing: its verdict if one failed, else what the others need."""
+
+    run: Run
+    verdict: ProofVerdict
+    prepared: Prepared | None
+
+
+def _before_pairing(cases: Sequence[ProofCase], keys: Sequence[list[KeySet]], session: Session) -> list[_Before]:
+    """Every case as if by itself, in order; a large batch asks first whether all points together are in G1."""
+    pairs = list(zip(cases, keys, strict=True))
+    if len(cases) < LARGE_BATCH:
+        return [_before(case, own, session, subgroup=True) for case, own in pairs]
+    before = [_before(case, own, session, subgroup=False) for case, own in pairs]
+    sound = all_in_subgroup([point for b in before if b.prepared for point in b.prepared.terms.own])
+    return [  # what failed is asked again too: a point may be wrong before the place that it failed at
+        b if sound and b.prepared else _before(case, own, session, subgroup=True)
+        for b, (case, own) in zip(before, pairs, strict=True)
+    ]
+
+
+def _before(case: ProofCase, keys: list[KeySet], session: Session, *, subgroup: bool) -> _Before:
+    run, prepared = Run(), list[Prepared]()
+    verdict = _verdict(run, lambda run: prepared.append(prepare(run, case, keys, session, subgroup=subgroup)))
+    return _Before(run, verdict, prepared[0] if prepared else None)
 
 
 def _pair(prepared: Sequence[Prepared]) -> list[bool]:

@@ -133,8 +133,8 @@ class Session:
         return known
 
 
-def prepare(run: Run, case: ProofCase, keys: list[KeySet], session: Session) -> Prepared:
-    """Checks 40 to 54, and the proof's bytes read (CheckFailedError, InputError)."""
+def prepare(run: Run, case: ProofCase, keys: list[KeySet], session: Session, *, subgroup: bool) -> Prepared:
+    """Checks 40 to 54, and the proof's bytes read (CheckFailedError, InputError); subgroup: as in `pairing_terms`."""
     challenge = Challenge.from_bytes(case.challenge)
     document = ProofDocument.from_bytes(case.proof)
     # check 40
@@ -170,7 +170,7 @@ def prepare(run: Run, case: ProofCase, keys: list[KeySet], session: Session) -> 
         raise CheckFailedError(Check.PROOF_ROWS, f"the rows cannot be computed: {error}") from None
     run.passed(Check.PROOF_ROWS)
     setup = ceremony_setup(statement.n)
-    terms, transcript = pairing_terms(setup, statement, document.proof)
+    terms, transcript = pairing_terms(setup, statement, document.proof, subgroup=subgroup)
     return Prepared(document, challenge, attestations, model, statement, compiled, setup, terms, transcript)
 
 

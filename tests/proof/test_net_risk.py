@@ -302,6 +302,54 @@ class TestBatch:
         assert [v.outcome for v in verdicts] == [Outcome.VALID, Outcome.VALID, Outcome.INVALID, Outcome.MALFORMED]
         assert (verdicts[2].failed_check, verdicts[2].check) == (55, "proof holds")
 
+    def test_large_batches_name_points_outside_the_subgroup(
+        self, short: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether points are in G1 is asked of all together: the verdicts are those of one by one, and so are their reasons."""
+        from riskproof.commit import subgroup
+        from riskproof.commit.points import G1Point
+        from riskproof.verify import net_risk
+
+        monkeypatch.setattr(net_risk, "LARGE_BATCH", 3)
+        monkeypatch.setattr(subgroup, "SMALLEST", 8)
+        together, asked = subgroup.all_in_subgroup, list[int]()
+
+        def counted(points: list[G1Point]) -> bool:
+            asked.append(len(points))
+            return together(points)
+
+        monkeypatch.setattr(net_risk, "all_in_subgroup", counted)
+        cases = self.cases([short], 5)
+        assert [v.outcome for v in verify_proofs(cases, now=NOW)] == [Outcome.VALID] * 5
+        assert asked.pop() >= 5 * 4  # a bit column or more, accumulator, quotient, opening
+
+        outside = bytes([0x80]) + bytes(46) + bytes([4])
+
+        def with_point(case: ProofCase, at: int, *, scalars: bool = False) -> ProofCase:
+            document = ProofDocument.from_bytes(case.proof)
+            body = document.proof[: 48 * at] + outside + document.proof[48 * (at + 1) :]
+            if scalars:  # wrong after the point: what comes first is said
+                body = body[:-80] + bytes([255] * 32) + body[-48:]
+            return replace(case, proof=replace(document, proof=body).to_bytes())
+
+        cases[1] = with_point(cases[1], 0)
+        cases[3] = with_point(cases[3], 1, scalars=True)
+        cases[4] = replace(cases[4], proof=b"no proof")
+        verdicts = verify_proofs(cases, now=NOW)
+        assert [v.outcome for v in verdicts] == [
+            Outcome.VALID,
+            Outcome.MALFORMED,
+            Outcome.VALID,
+            Outcome.MALFORMED,
+            Outcome.MALFORMED,
+        ]
+        assert verdicts[1].reason.startswith("proof.bit-column[0]: not in the prime-order subgroup")
+        assert verdicts[3].reason.startswith("proof.bit-column[1]: not in the prime-order subgroup")
+        assert asked
+        for case, verdict in zip(cases, verdicts, strict=True):
+            (alone,) = verify_proofs([case], now=NOW)
+            assert alone == verdict
+
     def test_errors_that_would_cancel_in_a_plain_product(self, short: Account) -> None:
         """Two wrong proofs whose pairing products are inverse to each other pass a product without random factors."""
         from riskproof.commit.points import G1Point
@@ -310,7 +358,7 @@ class TestBatch:
 
         setup = ceremony_setup(256)
         g, zero = setup.powers[0], G1Point.identity()
-        one, minus, nothing = (PairingTerms(((b"g", g, f, 0),), zero, b"w", 3, 5) for f in (1, -1, 0))
+        one, minus, nothing = (PairingTerms(((b"g", g, f, 0),), zero, b"w", 3, 5, ()) for f in (1, -1, 0))
         total = PairingInputs(*(a + b for a, b in zip(one.inputs(), minus.inputs(), strict=True)))
         assert check_pairing(setup, total)
         assert not check_pairing(setup, one.inputs())
