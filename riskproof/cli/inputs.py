@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from riskproof.cli.files import read_bytes
+from riskproof.cli.files import read_bytes, read_kind
 
 if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
@@ -45,7 +45,7 @@ def load_market(path: Path) -> Market:
     """Read and check a market file."""
     from riskproof.market.marketfile import Market
 
-    return Market.from_bytes(read_bytes(path), str(path))
+    return Market.from_bytes(read_kind(path, "--market", "a market file"), str(path))
 
 
 def any_model(name: str) -> AnyModel:

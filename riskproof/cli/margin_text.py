@@ -21,7 +21,10 @@ def margin_text(
 ) -> str:
     """Margin, what binds, candidates, charges, what netting saves; on request shares of the positions and reverse stress."""
     r = book.report
-    parts = [_totals(r), _binding(book, r), *(_candidates(r, c) for c in r.choices)]
+    bound, maintained = (_binding(book, r, margin) for margin in ("initial", "maintenance"))
+    if maintained != bound:
+        bound += f"\nfor maintenance margin {maintained}"
+    parts = [_totals(r), bound, *(_candidates(r, c) for c in r.choices)]
     if r.tails:
         parts.append(_tails(r))
     if r.charges:
@@ -77,10 +80,10 @@ def _totals(r: MarginReport) -> str:
     return table([f"{r.model}, {r.settlement}", "amount", "excess"], rows)
 
 
-def _binding(book: BookMargin, r: MarginReport) -> str:
-    """One line: what binds for initial margin in each netting set."""
+def _binding(book: BookMargin, r: MarginReport, margin: str = "initial") -> str:
+    """One line: what binds for a margin in each netting set."""
     found = []
-    for b in binding(r, book.model):
+    for b in binding(r, book.model, margin):
         where = "" if len(r.sets) == 1 else f"{b.set}: "
         scenarios = ", ".join(r.scenario_ids[s] for s in b.scenarios)
         found.append(where + " in scenario ".join(x for x in (b.what, scenarios) if x))

@@ -96,7 +96,7 @@ def _margin(model: AnyModel, r: MarginReport) -> Html:
         cards.append(element("div", Html(f"{markup(name)}{element('b', amount, css).text}"), "card"))
     currency = element("p", f"Amounts in {r.settlement}, rounded against the account.", "quiet")
     rows = [[b.set, b.what, ", ".join(r.scenario_ids[s] for s in b.scenarios)] for b in binding(r, model)]
-    bound = table(["netting set", "binds", "in scenario"], rows)
+    bound = table(["netting set", "binds for initial margin", "in scenario"], rows)
     return section("margin", "Margin", element("div", joined(cards), "cards"), currency, bound)
 
 
