@@ -112,7 +112,7 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], tuple[Any, Any]], Any, str]
     "duplicate scenario": (
         at("grid", "scenarios", 1, "id"),
         "+18%/up",
-        r"m\.grid\.scenarios\[1\]\.id: \+18%/up is listed twice, first at grid\.scenarios\[0\]",
+        r"m\.grid\.scenarios\[1\]\.id: \+18%/up is listed twice, first at grid\.scenarios\[0\] \(expected one scenario of",
     ),
     "unknown shock": (
         at("grid", "scenarios", 0, "vol"),
@@ -128,6 +128,21 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], tuple[Any, Any]], Any, str]
         at("grid", "scenarios", 0, "weight"),
         "-0.5",
         r"m\.grid\.scenarios\[0\]\.weight: -0\.5 is out of range \(expected at least 0 and at most 100\)",
+    ),
+    "weight beyond": (
+        at("grid", "scenarios", 0, "weight"),
+        "100.5",
+        r"m\.grid\.scenarios\[0\]\.weight: 100\.5 is out of range \(expected at least 0 and at most 100\)",
+    ),
+    "negative dampener": (
+        at("grid", "scenarios", 0, "dampener"),
+        "-1",
+        r"m\.grid\.scenarios\[0\]\.dampener: -1 is out of range \(expected at least 0 and at most 1000000000000\)",
+    ),
+    "dampener of a table": (
+        at("grid", "scenarios", 23, "common", "dampener"),
+        "-0.5",
+        r"m\.grid\.scenarios\[23\]\.common\.dampener: -0\.5 is out of range",
     ),
     "number, not text": (
         at("grid", "scenarios", 0, "price"),
@@ -175,7 +190,11 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], tuple[Any, Any]], Any, str]
         ["x"],
         r"m\.grid\.scenarios\[23\]\.table\.rows\[1\]: 1 cells \(expected 4, one for each column\)",
     ),
-    "table column twice": (at(*TABLE, "columns"), ["id", "id", "vol", "weight"], r"table\.columns: a column twice"),
+    "table column twice": (
+        at(*TABLE, "columns"),
+        ["id", "id", "vol", "weight"],
+        r"table\.columns: a column twice \(expected each column once\)",
+    ),
     "common and table": (
         at("grid", "scenarios", 23, "common", "price"),
         "0",
@@ -185,6 +204,11 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], tuple[Any, Any]], Any, str]
         at("grid", "scenarios", 0),
         {"product": {"price": ["0.1", "-0.1"]}},
         r"m\.grid\.scenarios\[0\]\.product\.price: the grid does not rise",
+    ),
+    "value twice": (
+        at("grid", "scenarios", 0),
+        {"product": {"price": ["0.1", "0.1"]}},
+        r"m\.grid\.scenarios\[0\]\.product\.price: a value twice \(expected each value once\)",
     ),
     "linspace that falls": (
         at("grid", "scenarios", 0),
@@ -355,7 +379,7 @@ def test_every_mistake_is_refused_at_its_place(mistake: str) -> None:
     with pytest.raises(ModelError, match=message) as caught:
         MarginModel.from_document(document, "m")
     assert caught.value.where.startswith("m")
-    assert caught.value.expected or "twice" in caught.value.what or "missing" in caught.value.what
+    assert caught.value.expected or "missing" in caught.value.what
 
 
 @pytest.mark.parametrize("member", [m for m in load("derive-pm2").to_document() if m != "collateral"])
@@ -363,6 +387,25 @@ def test_every_block_is_needed(member: str) -> None:
     document = base()
     del document[member]
     with pytest.raises(ModelError, match=f"m: member '{member}' is missing"):
+        MarginModel.from_document(document, "m")
+
+
+def test_a_number_of_the_tail_block_is_refused_at_its_place() -> None:
+    document = json.loads((resources.files("riskproof.risk.models.v2") / "joint-es.json").read_text())
+    document["tail"]["sets"][1]["betas"]["BTC"] = "1/3"
+    message = r"^m\.tail\.sets\[1\]\.betas\.BTC: not a plain decimal number: '1/3' \(expected digits such as -12\.5\)$"
+    with pytest.raises(ModelError, match=message):
+        MarginModel.from_document(document, "m")
+
+
+def test_products_of_products_are_refused() -> None:
+    document = base()
+    terms = document["aggregate"]["account"]
+    for i in range(20):
+        terms[f"a{i}"] = {"mul": ["9" * 48 if i == 0 else f"a{i - 1}"] * 64}
+    with pytest.raises(
+        ModelError, match=r"m\.aggregate\.account\.a1: a product of too many numbers \(expected at most 65536"
+    ):
         MarginModel.from_document(document, "m")
 
 

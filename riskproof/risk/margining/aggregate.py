@@ -47,6 +47,8 @@ VALUES: Final = ("options", "spot", "receivables", "cash", "total")
 FEEDS: Final = ("settlement_price",)
 MAX_TERMS: Final = 128
 MAX_ARGUMENTS: Final = 64
+MAX_BITS: Final = 1 << 16  # of a term's value; products of products grow without bound
+_AMOUNT_BITS: Final = 1 << 10  # what a loss, a charge or a value is taken for
 _FOLDS: Final = ("sum", "mul", "min", "max")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
@@ -81,6 +83,15 @@ class Expression:
 
     def names(self) -> list[str]:
         return [self.name] if self.op == "name" else [n for x in self.arguments for n in x.names()]
+
+    def bits(self, sizes: dict[str, int]) -> int:
+        """About how long the value gets: a product's arguments together, else the longest; `sizes` of other terms."""
+        if self.op == "number":
+            return self.number.numerator.bit_length() + self.number.denominator.bit_length()
+        if self.op == "name":
+            return sizes.get(self.name, _AMOUNT_BITS)
+        arguments = [x.bits(sizes) for x in self.arguments]
+        return min(sum(arguments), 2 * MAX_BITS) if self.op == "mul" else max(arguments)
 
     def evaluate(self, lookup: Callable[[str], Fraction]) -> Fraction:
         if self.op == "number":
@@ -164,7 +175,18 @@ def parse(
                         where=f"{where}.{level}.{name}",
                         expected=", ".join(sorted(visible))[:400],
                     )
-    return Aggregate(*(_ordered(blocks[level], f"{where}.{level}") for level in ("set", "account")))
+    found = Aggregate(*(_ordered(blocks[level], f"{where}.{level}") for level in ("set", "account")))
+    sizes: dict[str, int] = {}
+    for level, ordered in (("set", found.set_terms), ("account", found.account_terms)):
+        for name, x in ordered:
+            sizes[name] = x.bits(sizes)
+            if sizes[name] > MAX_BITS:
+                raise ModelError(
+                    "a product of too many numbers",
+                    where=f"{where}.{level}.{name}",
+                    expected=f"at most {MAX_BITS} bits",
+                )
+    return found
 
 
 def _term(name: str, where: str) -> str:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from riskproof import encoding
 from riskproof.encoding import Json
-from riskproof.errors import EncodingError, HistoryError, ModelError
+from riskproof.errors import EncodingError, HistoryError, ModelError, UnitError
 from riskproof.market.snapshot import MAX_MATURITY
 from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, volatility
 from riskproof.risk.margining.aggregate import Aggregate
@@ -290,6 +290,6 @@ def _member_errors(document: str) -> Iterator[None]:
     """Turn every error about a member into a ModelError whose place starts with the document's name."""
     try:
         yield
-    except (EncodingError, HistoryError, ModelError) as error:
+    except (EncodingError, HistoryError, ModelError, UnitError) as error:
         where = f"{document}.{error.where}" if error.where else document
         raise ModelError(error.what, where=where, expected=error.expected) from None

@@ -171,10 +171,14 @@ def parse(
     scenarios: list[Scenario] = []
     seen: dict[str, str] = {}
     for i, item in enumerate(encoding.array(m["scenarios"], at, max_length=MAX_SCENARIOS)):
-        for place, members in _expanded(item, f"{at}[{i}]"):
-            scenario = _scenario(members, vol_shocks, ranges, place)
+        for place, members, paths in _expanded(item, f"{at}[{i}]"):
+            scenario = _scenario(members, vol_shocks, ranges, place, paths)
             if scenario.id in seen:
-                raise ModelError(f"{scenario.id} is listed twice, first at {seen[scenario.id]}", where=f"{place}.id")
+                raise ModelError(
+                    f"{scenario.id} is listed twice, first at {seen[scenario.id]}",
+                    where=f"{place}.id",
+                    expected="one scenario of an id",
+                )
             seen[scenario.id] = place
             scenarios.append(scenario)
             if len(scenarios) > MAX_SCENARIOS:
@@ -218,33 +222,40 @@ def choice(node: Json, where: str, *allowed: str) -> str:
     return str(node)
 
 
-def _scenario(node: Json, vol_shocks: frozenset[str], ranges: ScanRanges | None, where: str) -> Scenario:
+def _scenario(
+    node: Json, vol_shocks: frozenset[str], ranges: ScanRanges | None, where: str, paths: dict[str, str]
+) -> Scenario:
+    """A scenario from its members; `paths` says where the members are that are not at `where`."""
     m = encoding.members(node, where, ("id",), _MEMBERS[1:])
+
+    def at(name: str) -> str:
+        return paths.get(name, f"{where}.{name}")
+
     vol = None
     if "vol" in m:
-        vol = choice(m["vol"], f"{where}.vol", *sorted(vol_shocks))
-    price = exact.parse(m.get("price", "0"), f"{where}.price", high=MAX_PRICE)
+        vol = choice(m["vol"], at("vol"), *sorted(vol_shocks))
+    price = exact.parse(m.get("price", "0"), at("price"), high=MAX_PRICE)
     if ranges is None:
         if price <= -1:
-            raise ModelError("the price does not stay positive", where=f"{where}.price", expected="above -1")
+            raise ModelError("the price does not stay positive", where=at("price"), expected="above -1")
     else:
-        _check_ranges(price, ranges, f"{where}.price")
-    weight = exact.parse(m.get("weight", "1"), f"{where}.weight", low=0, high=100)
+        _check_ranges(price, ranges, at("price"))
+    weight = exact.parse(m.get("weight", "1"), at("weight"), low=0, high=100)
     if "convert_at" in m:
-        at = exact.parse(m["convert_at"], f"{where}.convert_at", high=MAX_PRICE)
-        if at <= -1:
-            raise ModelError("the price does not stay positive", where=f"{where}.convert_at", expected="above -1")
-        weight /= 1 + at
-        exact.check_range(weight, f"{where}.convert_at", 0, 100)
+        end = exact.parse(m["convert_at"], at("convert_at"), high=MAX_PRICE)
+        if end <= -1:
+            raise ModelError("the price does not stay positive", where=at("convert_at"), expected="above -1")
+        weight /= 1 + end
+        exact.check_range(weight, at("convert_at"), 0, 100)
     return Scenario(
-        identifier(m["id"], f"{where}.id"),
+        identifier(m["id"], at("id")),
         price,
         vol,
-        encoding.integer(m.get("time_shift_seconds", 0), f"{where}.time_shift_seconds", low=0, high=MAX_TIME_SHIFT),
+        encoding.integer(m.get("time_shift_seconds", 0), at("time_shift_seconds"), low=0, high=MAX_TIME_SHIFT),
         weight,
-        identifier(m.get("group", ALL), f"{where}.group"),
-        choice(m.get("expiry_pnl", SIGNED), f"{where}.expiry_pnl", SIGNED, ADVERSE),
-        exact.parse(m.get("dampener", "0"), f"{where}.dampener", low=0, high=MAX_DAMPENER),
+        identifier(m.get("group", ALL), at("group")),
+        choice(m.get("expiry_pnl", SIGNED), at("expiry_pnl"), SIGNED, ADVERSE),
+        exact.parse(m.get("dampener", "0"), at("dampener"), low=0, high=MAX_DAMPENER),
     )
 
 
@@ -258,27 +269,22 @@ def _check_ranges(price: Fraction, ranges: ScanRanges, where: str) -> None:
             )
 
 
-def _expanded(item: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
-    """(place, members) of every scenario that an item stands for."""
+def _expanded(item: Json, where: str) -> list[tuple[str, Json, dict[str, str]]]:
+    """(place, members, paths of members that are not at the place) of every scenario that an item stands for."""
     if not isinstance(item, dict) or not {"table", "product"} & item.keys():
-        return [(where, item)]
+        return [(where, item, {})]
     m = encoding.members(item, where, ("table",) if "table" in item else ("product",), ("common",))
-    common = m.get("common", {})
-    if not isinstance(common, dict):
-        raise ModelError("not an object", where=f"{where}.common", expected="members that all scenarios share")
+    common, at = encoding.members(m.get("common", {}), f"{where}.common", (), _MEMBERS), f"{where}.common"
     if "table" in m:
-        made = _table(m["table"], f"{where}.table")
+        made, paths = _table(m["table"], f"{where}.table"), {}
     else:
-        made = _product(m["product"], f"{where}.product")
+        made, paths = _product(m["product"], f"{where}.product"), {n: f"{where}.product.{n}" for n in _PRODUCT}
     for place, members in made:
         twice = sorted(members.keys() & common.keys())
         if twice:
-            raise ModelError(
-                f"{twice[0]} is given by {place} too",
-                where=f"{where}.common.{twice[0]}"[:120],
-                expected="one of the two",
-            )
-    return [(place, {**common, **members}) for place, members in made]
+            raise ModelError(f"{twice[0]} is given by {place} too", where=f"{at}.{twice[0]}", expected="one of the two")
+    paths |= {name: f"{at}.{name}" for name in common}
+    return [(place, {**common, **members}, paths) for place, members in made]
 
 
 def _table(node: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
@@ -288,7 +294,7 @@ def _table(node: Json, where: str) -> list[tuple[str, dict[str, Json]]]:
         for i, c in enumerate(encoding.array(m["columns"], f"{where}.columns"))
     ]
     if len(set(columns)) != len(columns):
-        raise ModelError("a column twice", where=f"{where}.columns")
+        raise ModelError("a column twice", where=f"{where}.columns", expected="each column once")
     made = []
     for i, row in enumerate(encoding.array(m["rows"], f"{where}.rows", max_length=MAX_SCENARIOS)):
         cells = encoding.array(row, f"{where}.rows[{i}]")
@@ -332,7 +338,7 @@ def _values(node: Json, where: str) -> list[Json]:
         return [exact.text(first + (last - first) * i / (count - 1)) for i in range(count)]
     values = encoding.array(node, where, max_length=MAX_SCENARIOS)
     if len({str(v) for v in values}) != len(values):
-        raise ModelError("a value twice", where=where)
+        raise ModelError("a value twice", where=where, expected="each value once")
     if where.endswith(".price"):
         prices = [exact.parse(v, f"{where}[{i}]") for i, v in enumerate(values)]
         if any(b <= a for a, b in itertools.pairwise(prices)):

@@ -250,9 +250,10 @@ _WINDOW = ("history", "first", "last", "weight_decay")
 
 
 def read_set(node: Json, where: str) -> tuple[str, Method]:
-    if not isinstance(node, dict) or node.get("method") not in _READERS:
+    method = node.get("method") if isinstance(node, dict) else None
+    if not isinstance(method, str) or method not in _READERS:
         raise EncodingError("no such method", where=f"{where}.method", expected=", ".join(_READERS))
-    own, optional, read = _READERS[node["method"]]
+    own, optional, read = _READERS[method]
     m = encoding.members(node, where, ("id", "method", *own), optional)
     return encoding.string(m["id"], f"{where}.id", max_length=64), read(m, where)
 
