@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskproof.market.registry import Kind
+from riskproof.risk.margining import nearest
 from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.batch_kernel import FRACTION
 from riskproof.risk.margining.book import Exposure, Holding, NettingSet
@@ -152,7 +153,8 @@ class Builder:
         self._expiries: dict[tuple[str, int], list[list[list[tuple[int, int, int]]]]] = {}
 
     def price(self, places: Iterable[int]) -> None:
-        """Price the options among the listings, together."""
+        """Price the options among the listings, together; accounts are compiled code next."""
+        nearest.load()
         options = [p for p in places if self.market.listings[p].kind is Kind.OPTION]
         self.values.price(options, (*self.values.states, *self.around))
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -59,6 +60,11 @@ def grid(
             for option, row in zip(options, vols, strict=True)
         ]
     return _compiled(options, terms, vols, decimals)
+
+
+def load() -> None:
+    """Load the kernel, for those who run compiled code anyway."""
+    importlib.import_module(_KERNEL)
 
 
 def _together(count: int) -> bool:
