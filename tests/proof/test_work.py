@@ -156,7 +156,7 @@ HOSTILE = {
     "maxima of maxima": model(charges=NAKED, **nested(lambda t: {"max": [t, t]})),
     "minima of minima": model(charges=NAKED, **nested(lambda t: {"sum": [{"min": [t, "1"]}, {"min": [t, "2"]}]})),
     "roundings of roundings": model(charges=NAKED, **nested(lambda t: {"sum": [rounded(t), rounded(t)]})),
-    "long products": model(charges=NAKED, **nested(lambda t: {"mul": [t, *["9" * 46] * 60]})),
+    "long products": model(charges=NAKED, **nested(lambda t: {"mul": [t, *["9" * 46] * 60]}, depth=7)),
     "sums of fractions": model(**{f"u{i}": {"sum": [{"sum": PRIMES}] * 60} for i in range(10)}),
     "charges": model(60, charges=[{"kind": "standalone", "group": "all", "rates": RATES, "locked": False}] * 64),
 }
