@@ -38,7 +38,7 @@ COMMANDS: Final = {
     "whatif": ("riskproof.cli.margin", "whatif", "Margin before and after trades."),
     "report": ("riskproof.cli.margin", "report", "One offline page: heat map, Greeks, margin by model and charge."),
     "tail": ("riskproof.cli.tail", "tail", "Value at risk and expected shortfall of a book."),
-    "history": ("riskproof.cli.tail", "history", "Make histories of prices and volatilities."),
+    "history": ("riskproof.cli.history", "history", "Histories of prices and volatilities, and correlations."),
     "keys": ("riskproof.cli.keys", "keys", "Make signing keys, print public keys."),
     "attest": ("riskproof.cli.attest", "attest", "Sign an attestation of a book's net risk exposure."),
     "verify": ("riskproof.cli.verify", "verify", "Verify an attestation or a disclosure."),
