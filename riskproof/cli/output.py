@@ -56,8 +56,9 @@ def error_document(error: RiskproofError) -> dict[str, Json]:
 
 
 def emit_json(document: Json) -> None:
-    """Print one JSON object, members in the order given."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one JSON object, members in the order given; always UTF-8, whatever bytes a file's name has."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -48,6 +51,15 @@ def test_every_option_of_one_value_is_refused_twice(run: Run) -> None:
 )
 def test_spellings(run: Run, words: tuple[str, ...]) -> None:
     assert "is given more than once" in run(*words, code=2).stderr
+
+
+def test_names_that_are_not_utf_8_give_json_all_the_same() -> None:
+    """Read as bytes, in a process of its own: that is where such a name comes from and where it could do harm."""
+    command = [sys.executable, "-m", "riskproof.cli", "models", "check", b"no\xff.json", "--json"]
+    result = subprocess.run(command, capture_output=True, check=False)
+    error = json.loads(result.stdout.decode("utf-8"))["error"]
+    assert (result.returncode, error["where"]) == (2, "no\udcff.json")
+    assert result.stderr == b""
 
 
 def test_what_is_not_refused(run: Run) -> None:
