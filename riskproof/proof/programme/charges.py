@@ -288,7 +288,8 @@ class Charges:
                     one = Holding(h.place, h.listing, Fraction(sign))
                     option = h.listing.kind is Kind.OPTION
                     losses = [-s.weight * self._alone(one, s, option=option) for s in scenarios]
-                    locked = sign * x.money(x.values.option(h.place, BASE)) if option and charge.locked else Fraction(0)
+                    worth = x.values.option(h.place, BASE) if option and charge.locked else 0
+                    locked = Fraction(sign * worth, 10**x.part.market.money_exponent)
                     needed = max(Fraction(0), rate * max(losses, default=Fraction(0)), locked)
                     sides.append(x.lots(h, sign * _fitting(needed * x.part.lot) / x.part.lot))
                 parts.append(maximum(f"{name} of {h.listing.name} of {x.label}", [_ZERO, *sides]))

@@ -54,11 +54,13 @@ class Affine:
         return total((self, -other))
 
     def __neg__(self) -> Affine:
-        return self.times(Fraction(-1))
+        return Affine(-self.constant, {i: -c for i, c in self.positions.items()}, tuple((n, -w) for n, w in self.nodes))
 
     def times(self, factor: Fraction) -> Affine:
         if not factor:
             return Affine()
+        if factor == 1:
+            return self
         return Affine(
             self.constant * factor,
             {i: c * factor for i, c in self.positions.items()},
@@ -71,8 +73,11 @@ def total(parts: Iterable[Affine]) -> Affine:
     constant, positions, weights = _ZERO, dict[int, Fraction](), dict[Node, Fraction]()
     for part in parts:
         constant += part.constant
-        for i, c in part.positions.items():
-            positions[i] = positions.get(i, _ZERO) + c
+        if not positions:
+            positions.update(part.positions)
+        else:
+            for i, c in part.positions.items():
+                positions[i] = positions[i] + c if i in positions else c
         for n, w in part.nodes:
             weights[n] = weights.get(n, _ZERO) + w
     return Affine(

@@ -15,9 +15,11 @@ not negative, that is against the account.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from riskproof.errors import ProofError
@@ -206,18 +208,19 @@ class Lowering:
         """As `_exact`; with `rounded`, coefficients on lots that are not negative may be rounded, with as many decimals as fit."""
         constant, positions, combined = terms
         rough = {i for i in positions if i in self.held} if rounded else set[int]()
-        needs = [_decimals(c) for c in (constant, *(c for i, c in positions.items() if i not in rough))]
+        needs = [_decimals(constant)]
+        needs += map(_decimals_of, {c.denominator for i, c in positions.items() if i not in rough})
         needs += [None if (d := _decimals(m)) is None else d + self.decimals[x] for x, m in combined.items()]
         least = 0
         for need in needs:
             if need is None:
                 return None
             least = max(least, need)
+        largest = _largest(positions)
         if rough:
-            largest = max(abs(c) for c in positions.values())
             while least < limit and largest * 10 ** (least + 1) <= INT64_MAX:
                 least += 1
-        fits = all(abs(c) * 10**least <= INT64_MAX for c in positions.values()) and all(
+        fits = largest * 10**least <= INT64_MAX and all(
             abs(m) * 10 ** (least - self.decimals[x]) <= INT64_MAX for x, m in combined.items()
         )
         return least if fits and least <= limit else None
@@ -227,7 +230,7 @@ class Lowering:
         decimals = self._exact(parts, a, limit)
         if decimals is None:
             return None
-        largest = max((abs(c) for c in a.positions.values()), default=Fraction(0))
+        largest = _largest(a.positions)
         wanted = limit if fine else self.exponent
         while decimals < wanted and largest * 10 ** (decimals + 1) <= INT64_MAX:
             decimals += 1
@@ -254,7 +257,7 @@ class Lowering:
         if micros:
             decimals = max(decimals, MICROS_EXPONENT)
         rounded = {x: _floor(m * Fraction(10) ** (decimals - self.decimals[x])) for x, m in combined.items()}
-        whole = {i: _floor(c * 10**decimals) for i, c in positions.items()}
+        whole = {i: _scaled(c, decimals) for i, c in positions.items()}
         if any(abs(c) > INT64_MAX for c in (*rounded.values(), *whole.values())):
             raise _too_fine(name)
         return self._add(
@@ -299,12 +302,31 @@ def _quantile(values: Sequence[int], step: Step) -> int:
 
 def _decimals(value: Fraction) -> int | None:
     """How many decimals a number has; None if they never end."""
-    rest, twos, fives = value.denominator, 0, 0
+    return _decimals_of(value.denominator)
+
+
+@lru_cache(maxsize=4_096)
+def _decimals_of(denominator: int) -> int | None:
+    rest, twos, fives = denominator, 0, 0
     while rest % 2 == 0:
         rest, twos = rest // 2, twos + 1
     while rest % 5 == 0:
         rest, fives = rest // 5, fives + 1
     return max(twos, fives) if rest == 1 else None
+
+
+def _scaled(value: Fraction, decimals: int) -> int:
+    """value in 10^-decimals, rounded down."""
+    scaled: int = value.numerator * 10**decimals
+    return scaled // value.denominator
+
+
+def _largest(positions: dict[int, Fraction]) -> Fraction:
+    """The largest size of the coefficients on lots."""
+    if not positions:
+        return Fraction(0)
+    common = math.lcm(*{c.denominator for c in positions.values()})
+    return Fraction(max(abs(c.numerator) * (common // c.denominator) for c in positions.values()), common)
 
 
 def _floor(value: Fraction) -> int:

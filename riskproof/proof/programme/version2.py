@@ -88,16 +88,19 @@ class Listed:
     def sum(self, holdings: Iterable[Holding], coefficient: Callable[[Holding], Fraction]) -> Affine:
         return total(self.lots(h, coefficient(h)) for h in holdings)
 
+    def money(self, holdings: Iterable[Holding], units: Callable[[Holding], int]) -> Affine:
+        """Sum of quantities, each once, times amounts of 10^-m."""
+        places, lot = self.part.places, self.part.lot
+        denominator = lot.denominator * 10**self.part.market.money_exponent
+        found = ((places[h.place], units(h)) for h in holdings)
+        return Affine(positions={i: Fraction(lot.numerator * u, denominator) for i, u in sorted(found) if u})
+
     def options(self, holdings: Sequence[Holding], state: State) -> Affine:
         """Value of an expiry's options in a state."""
-        return self.sum(holdings, lambda h: self.money(self.values.option(h.place, state)))
-
-    def money(self, units: int) -> Fraction:
-        """An amount of 10^-m."""
-        return Fraction(units, 10**self.part.market.money_exponent)
+        return self.money(holdings, lambda h: self.values.option(h.place, state))
 
 
-Unit = Callable[[Listed, Holding], Fraction]
+Unit = Callable[[Listed, Holding], int]
 
 
 @dataclass
@@ -276,11 +279,13 @@ class _Compiler:
     def _loss(self, listed: list[Listed], scenario: Scenario) -> Affine:
         """-L[s] of a netting set."""
 
-        def move(x: Listed, h: Holding) -> Fraction:
-            return x.money(x.values.move(h.place, scenario.price))
+        state = scenario.state
 
-        def value(x: Listed, h: Holding) -> Fraction:
-            return x.money(x.values.option(h.place, scenario.state))
+        def move(x: Listed, h: Holding) -> int:
+            return x.values.move(h.place, scenario.price)
+
+        def value(x: Listed, h: Holding) -> int:
+            return x.values.option(h.place, state)
 
         loss = self._moved(listed, move, value, scenario.id, adverse=scenario.expiry_pnl == ADVERSE)
         if scenario.weight != 1 and not loss.is_constant:
@@ -324,8 +329,8 @@ class _Compiler:
             losses = []
             for k in range(len(moves)):
 
-                def unit(x: Listed, h: Holding, p: int = p, k: int = k) -> Fraction:
-                    return x.money(x.values.joint.units(n, h.place)[p][k])
+                def unit(x: Listed, h: Holding, p: int = p, k: int = k) -> int:
+                    return x.values.joint.units(n, h.place)[p][k]
 
                 losses.append(self._moved(listed, unit, unit, f"move {moves.ids[k]}", adverse=False))
             parts.append(losses)
@@ -347,13 +352,21 @@ class _Compiler:
 
     def _moved(self, listed: list[Listed], move: Unit, value: Unit, where: str, *, adverse: bool) -> Affine:
         """-P&L of a netting set when units of what moves gain `move`, and units of options become worth `value`."""
+
+        def lost(x: Listed, h: Holding) -> int:
+            return x.values.option(h.place, BASE) - value(x, h)
+
         parts = []
         for x in listed:
-            parts.append(-x.sum(x.book.moving, partial(move, x)))
+            parts.append(-x.money(x.book.moving, partial(move, x)))
             for (underlying, expiry), holdings in x.book.options.items():
-                shocked, now = x.sum(holdings, partial(value, x)), x.options(holdings, BASE)
+                factors = x.values.static_factors(holdings[0].place)
+                if factors == (_ONE, _ONE) and not adverse:
+                    parts.append(x.money(holdings, partial(lost, x)))
+                    continue
+                shocked, now = x.money(holdings, partial(value, x)), x.options(holdings, BASE)
                 at = f"{underlying} {expiry} of {x.label} in {where}"
-                parts.append(self._expiry_loss(x.values.static_factors(holdings[0].place), shocked, now, at, adverse))
+                parts.append(self._expiry_loss(factors, shocked, now, at, adverse))
         return total(parts)
 
     def _expiry_loss(
