@@ -55,7 +55,7 @@ def test_spellings(run: Run, words: tuple[str, ...]) -> None:
 
 def test_names_that_are_not_utf_8_give_json_all_the_same() -> None:
     """Read as bytes, in a process of its own: that is where such a name comes from and where it could do harm."""
-    command = [sys.executable, "-m", "riskproof.cli", "models", "check", b"no\xff.json", "--json"]
+    command: list[str | bytes] = [sys.executable, "-m", "riskproof.cli", "models", "check", b"no\xff.json", "--json"]
     result = subprocess.run(command, capture_output=True, check=False)
     error = json.loads(result.stdout.decode("utf-8"))["error"]
     assert (result.returncode, error["where"]) == (2, "no\udcff.json")
