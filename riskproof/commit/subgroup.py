@@ -21,7 +21,8 @@ the quotient. The verdict would be `valid` where the point alone makes it `malfo
 
 A block's 80 combinations up to sign are 36 additions, and a sum takes one of them from each block: some 30 additions a point for
 all 82 sums. They are made in affine coordinates, many at a time, so that one inversion serves all; six products each. Two points
-with the same x cannot be added so: then the answer is False, which only sends the caller to ask each one.
+with the same x cannot be added so: then the answer is False, which only sends the caller to ask each one. Many points are taken in
+chunks; a wrong point is in one of them, which fails but for the probability above.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ if JIT:
 SUMS: Final = 82
 BLOCK: Final = 4
 SMALLEST: Final = 192  # fewer points are faster one by one
+CHUNK: Final = 4_096  # more points at once are not faster, and would take more memory than 15 MiB
 _HALF = 40  # combinations of a block, up to sign
 _PADDING = 16
 _X_BYTES = 48
@@ -124,16 +126,21 @@ def all_in_subgroup(points: Sequence[G1Point]) -> bool:
         points: on the curve, none of them the identity.
     """
     # a point and its negative are both in G1 or both outside; in one sum they would have the same x
-    distinct = {xy[:_X_BYTES]: xy for xy in (bytes(p.to_xy_bytes_be()) for p in points)}
-    if not JIT or len(distinct) < SMALLEST:
+    distinct = list({bytes(p.to_xy_bytes_be())[:_X_BYTES]: p for p in points}.values())
+    return all(_together(distinct[i : i + CHUNK]) for i in range(0, len(distinct), CHUNK))
+
+
+def _together(points: list[G1Point]) -> bool:
+    """As `all_in_subgroup`, of at most CHUNK points with different x."""
+    if not JIT or len(points) < SMALLEST:
         return all(p.is_in_subgroup() for p in points)
-    for p in g1_powers(_PADDING):
-        if len(distinct) % (2 * BLOCK):
-            xy = bytes(p.to_xy_bytes_be())
-            distinct.setdefault(xy[:_X_BYTES], xy)
-    if len(distinct) % (2 * BLOCK):
+    encoded = [bytes(p.to_xy_bytes_be()) for p in points]
+    given = {xy[:_X_BYTES] for xy in encoded}
+    padding = (bytes(p.to_xy_bytes_be()) for p in g1_powers(_PADDING))
+    encoded += [xy for xy in padding if xy[:_X_BYTES] not in given][: -len(encoded) % (2 * BLOCK)]
+    if len(encoded) % (2 * BLOCK):
         return False
-    table = _table(_rows(list(distinct.values())))
+    table = _table(_rows(encoded))
     sums = None if table is None else _sums(table, _draw(SUMS * (len(table) // _HALF)).reshape(SUMS, -1))
     return sums is not None and all(p.is_in_subgroup() for p in sums)
 

@@ -163,6 +163,16 @@ def test_one_bad_point_anywhere(prime: int, place: int) -> None:
     assert not all_in_subgroup(points)
 
 
+@pytest.mark.parametrize("place", [None, 0, 199, 200, 407, 408, 449])
+def test_points_in_chunks(place: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two whole chunks, and one of so few points that they are asked one by one."""
+    monkeypatch.setattr(subgroup, "CHUNK", 204)
+    points = good(450)
+    if place is not None:
+        points[place] = points[place] + of_order(3)
+    assert all_in_subgroup(points) is (place is None)
+
+
 @pytest.mark.parametrize("places", [(0, 1, 2), (0, 52, 104), (5, 6, 207)])
 def test_bad_points_whose_classes_cancel(places: tuple[int, ...]) -> None:
     """Three points of the class of order 3, and one and its opposite: any sum with equal factors accepts them."""
