@@ -112,7 +112,9 @@ def surface(
     help="Exponentially weighted, or shrunk (Ledoit and Wolf; oracle approximating), which needs scikit-learn.",
 )
 @click.option(
-    "--decay", metavar="DECIMAL", help="Weight of a day in that of the day after it, such as 0.94; exponential only."
+    "--decay",
+    metavar="DECIMAL",
+    help="What a day weighs when the day after it weighs 1, such as 0.94; exponential only.",
 )
 @click.option("--first", metavar="DAY", help="First day [default: the history's].")
 @click.option("--last", metavar="DAY", help="Last day [default: the history's].")

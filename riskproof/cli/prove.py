@@ -11,7 +11,7 @@ import click
 from riskproof.cli.challenge import asked_text
 from riskproof.cli.files import check_outputs, read_bytes, read_kind, write_bytes
 from riskproof.cli.inputs import FILE
-from riskproof.cli.output import compiling, reports_errors
+from riskproof.cli.output import compiling, progress, reports_errors
 from riskproof.cli.verify_proof import ATTESTATIONS, CHALLENGE, CHALLENGE_MODEL, MARKETS, check_model, check_pairs
 from riskproof.errors import FalseStatementError, InputError, ProofError
 from riskproof.units import format_time
@@ -108,7 +108,7 @@ def prove(
         events = _events(asked, inputs, key.public.raw, allow_tight_bound)
         _note_times(asked, inputs, now)
         left = HolderBudget(holder_key).charge(events, now=now, limit=leak_limit)
-        with compiling():
+        with compiling(), progress("proving ..."):
             proof = prove_net_risk(asked_bytes, inputs, key, model=scenarios, allow_tight_bound=allow_tight_bound)
     except FalseStatementError as error:
         click.echo("nothing was written; what follows tells of your books, and is for you alone", err=True)

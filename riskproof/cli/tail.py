@@ -78,7 +78,7 @@ def tail(
     model = TailModel.from_document(encoding.parse_json(read_bytes(model_file), name, limit=MAX_BYTES), name)
     book = parse_book(read_bytes(book_file), market.registry, str(book_file))
     histories, correlations = load_histories(history_files), statistics.load_correlations(correlation_files)
-    with compiling():
+    with compiling(), progress("revaluing the book under every joint move ..."):
         risk = evaluate_tail(market, model, book, histories)
         numbers = statistics.parametric_numbers(market, model, book, correlations) if parametric else []
     tested = []
