@@ -456,6 +456,15 @@ def test_members_of_the_block(members: dict[str, Any], message: str) -> None:
         MarginModel.from_document(written)
 
 
+@pytest.mark.parametrize(("sets", "interval"), [(5, False), (2, True)])
+def test_matrices_that_take_long_to_judge_are_refused_unread(sets: int, interval: bool) -> None:
+    one: dict[str, Any] = {"id": "x", "correlation": {"factors": [{}] * 64}} | ({"interval": {}} if interval else {})
+    with pytest.raises(ModelError, match=r"correlations of [0-9]+ cubed factors") as refused:
+        model(*[one] * sets)
+    assert refused.value.where == "model.tail.sets"
+    assert "4 sets of 64 factors, or one with an interval" in refused.value.expected
+
+
 def test_an_aggregate_names_sets_that_there_are() -> None:
     for name, level in (("joint_tail.nights", "account"), ("tail.nights", "account"), ("joint_tail.days", "set")):
         aggregate: dict[str, Any] = {"account": {"equity": "0", "initial": "0", "maintenance": "0"}, "set": {}}

@@ -13,7 +13,8 @@
 | `time_shift_seconds` | time that passes in every joint move, 0 unless given |
 
 A history is an input, like the market; the document has its digest. A correlation document is part of the block as a whole, so
-correlations are part of the model's digest. All sets together have at most 4,096 joint moves.
+correlations are part of the model's digest. All sets together have at most 4,096 joint moves; the cubes of the factors that their
+correlations have come to at most 2^20, a set with an interval of correlations counting three times.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from riskproof.units import RATIO_ONE, format_decimal
 
 MAX_SETS: Final = 16
 MAX_NAMES: Final = 256
+MAX_CUBES: Final = (
+    1 << 20
+)  # whether a matrix is positive semi-definite is decided in rationals: some seconds for all of a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,17 @@ def parse(node: Json, where: str = "tail") -> Tail:
         ModelError, EncodingError, HistoryError: a member is missing, unknown, out of range or twice; `where` is its path.
     """
     m = encoding.members(node, where, ("sets",), ("unshocked", "constant_volatility", "time_shift_seconds"))
+    items = encoding.array(m["sets"], f"{where}.sets", max_length=MAX_SETS)
+    cubes = sum(map(_cubes, items))
+    if cubes > MAX_CUBES:
+        raise ModelError(
+            f"correlations of {cubes} cubed factors",
+            where=f"{where}.sets",
+            expected=f"at most {MAX_CUBES} in all: 4 sets of 64 factors, or one with an interval",
+        )
     sets: list[TailSet] = []
     count = 0
-    for n, item in enumerate(encoding.array(m["sets"], f"{where}.sets", max_length=MAX_SETS)):
+    for n, item in enumerate(items):
         at = f"{where}.sets[{n}]"
         one = _set(item, at)
         if one.id in [s.id for s in sets]:
@@ -134,6 +146,15 @@ def parse(node: Json, where: str = "tail") -> Tail:
         _names(m.get("constant_volatility", []), f"{where}.constant_volatility"),
         encoding.integer(m.get("time_shift_seconds", 0), f"{where}.time_shift_seconds", low=0, high=MAX_TIME_SHIFT),
     )
+
+
+def _cubes(node: Json) -> int:
+    """What deciding about the matrices of a set costs, before anything else of it is read: factors cubed, once for each matrix."""
+    correlation = node.get("correlation") if isinstance(node, dict) else None
+    factors = correlation.get("factors") if isinstance(correlation, dict) else None
+    if not isinstance(node, dict) or not isinstance(factors, list):
+        return 0
+    return len(factors) ** 3 * (3 if "interval" in node else 1)
 
 
 def _set(node: Json, where: str) -> TailSet:
