@@ -20,7 +20,7 @@ from riskproof.verify.market_cache import MarketCache
 from riskproof.verify.proof_checks import Prepared, ProofCase, Session, conclude, prepare
 from riskproof.verify.proof_verdict import ProofVerdict
 from riskproof.verify.protocol import Run
-from riskproof.verify.verdict import Outcome
+from riskproof.verify.verdict import Check, Outcome
 
 __all__ = ["MAX_BATCH", "MarketCache", "ProofCase", "ProofVerdict", "verify_proof", "verify_proofs"]
 
@@ -114,6 +114,11 @@ class _Before:
     verdict: ProofVerdict
     prepared: Prepared | None
 
+    @property
+    def read(self) -> bool:
+        """Whether the proof's points were looked at: what failed before fails in the same way without asking of points."""
+        return any(check.number == Check.PROOF_ROWS for check in self.run.checks)
+
 
 def _before_pairing(cases: Sequence[ProofCase], keys: Sequence[list[KeySet]], session: Session) -> list[_Before]:
     """Every case as if by itself, in order; a large batch asks first whether all points together are in G1."""
@@ -122,8 +127,8 @@ def _before_pairing(cases: Sequence[ProofCase], keys: Sequence[list[KeySet]], se
         return [_before(case, own, session, subgroup=True) for case, own in pairs]
     before = [_before(case, own, session, subgroup=False) for case, own in pairs]
     sound = all_in_subgroup([point for b in before if b.prepared for point in b.prepared.terms.own])
-    return [  # what failed is asked again too: a point may be wrong before the place that it failed at
-        b if sound and b.prepared else _before(case, own, session, subgroup=True)
+    return [  # a proof that could not be read is read again too: a point may be wrong before the place that it failed at
+        _before(case, own, session, subgroup=True) if b.read and not (sound and b.prepared) else b
         for b, (case, own) in zip(before, pairs, strict=True)
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -349,6 +350,12 @@ class TestBatch:
         for case, verdict in zip(cases, verdicts, strict=True):
             (alone,) = verify_proofs([case], now=NOW)
             assert alone == verdict
+
+        cases[1], cases[3] = cases[0], replace(cases[0], markets=[b"no market"])
+        monkeypatch.setattr(net_risk, "prepare", prepare := Mock(wraps=net_risk.prepare))
+        verdicts = verify_proofs(cases, now=NOW)
+        assert [v.outcome.value for v in verdicts] == ["valid", "valid", "valid", "malformed", "malformed"]
+        assert prepare.call_count == 5  # what fails before the points are read is not prepared twice
 
     def test_errors_that_would_cancel_in_a_plain_product(self, short: Account) -> None:
         """Two wrong proofs whose pairing products are inverse to each other pass a product without random factors."""
