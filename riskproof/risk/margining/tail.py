@@ -37,9 +37,7 @@ from riskproof.units import RATIO_ONE, format_decimal
 
 MAX_SETS: Final = 16
 MAX_NAMES: Final = 256
-MAX_CUBES: Final = (
-    1 << 20
-)  # whether a matrix is positive semi-definite is decided in rationals: some seconds for all of a model
+MAX_CUBES: Final = 1 << 20  # of factors: whether matrices are positive semi-definite is decided in rationals
 
 
 @dataclass(frozen=True, slots=True)
