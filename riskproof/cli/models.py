@@ -67,15 +67,22 @@ def show(name: str, as_json: bool) -> None:
 @json_option
 @reports_errors
 def check(file: Path, as_json: bool) -> None:
-    """Check a model file; an error names the member that is wrong and says what would be right."""
+    """Check a model file; an error names the member that is wrong and says what would be right.
+
+    What no margin depends on (a charge, scenarios of a group, a term) is no error, and is said.
+    """
     from riskproof.risk.margining import read
+    from riskproof.risk.model import RiskModel
 
     model = read(read_bytes(file), str(file))
+    unused = () if isinstance(model, RiskModel) else model.unused
     if as_json:
-        emit_json(summary(model))
-    else:
-        click.echo(f"{file}: {model.name}, version {version(model)}, {len(model.scenarios)} scenarios")
-        click.echo(f"digest {model.digest.hex()}")
+        emit_json({**summary(model), "unused": list(unused)})
+        return
+    click.echo(f"{file}: {model.name}, version {version(model)}, {len(model.scenarios)} scenarios")
+    click.echo(f"digest {model.digest.hex()}")
+    for what in unused:
+        click.echo(f"no margin depends on: {what}")
 
 
 def version(model: AnyModel) -> int:

@@ -34,10 +34,23 @@ def test_every_model_that_ships_can_be_shown_and_checked(run: Run) -> None:
     for m in document(run("models", "list", "--json"))["models"]:
         shown = run("models", "show", m["name"], "--json").stdout
         Path("model.json").write_text(shown.removesuffix("\n"))
-        assert document(run("models", "check", "model.json", "--json")) == m
+        assert document(run("models", "check", "model.json", "--json")) == {**m, "unused": []}
         words = run("models", "show", m["name"]).stdout
         assert words.startswith(f"{m['name']} (version {m['version']})\ndigest {m['digest']}")
         assert f"{m['scenarios']} scenarios" in words or m["scenarios"] == 0
+
+
+def test_what_no_margin_depends_on_is_said(run: Run) -> None:
+    node = json.loads(run("models", "show", "derive-pm2", "--json").stdout)
+    node["grid"]["scenarios"][0]["group"] = "regulra"
+    node["aggregate"]["account"]["initial"]["sum"].remove("charge.naked")
+    node["aggregate"]["account"]["maintenance"]["sum"].remove("charge.naked")
+    node["aggregate"]["account"]["spare"] = {"max": ["loss.tail", "0"]}
+    Path("model.json").write_text(json.dumps(node))
+    said = run("models", "check", "model.json").stdout.splitlines()[2:]
+    unused = ["term spare", "charge naked", "scenarios of group regulra"]
+    assert said == [f"no margin depends on: {what}" for what in unused]
+    assert document(run("models", "check", "model.json", "--json"))["unused"] == unused
 
 
 def test_models_show_writes_formulas(run: Run) -> None:

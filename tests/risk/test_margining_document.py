@@ -46,6 +46,21 @@ def test_the_expanded_document_is_a_fixed_point(name: str) -> None:
     assert len(model.checked) > 100
 
 
+def test_what_no_margin_depends_on() -> None:
+    assert [name for name in shipped_models() if load_model(name).unused] == []
+    document = json.loads((resources.files("riskproof.risk.models.v2") / "joint-es.json").read_text())
+    ids = [s["id"] for s in document["tail"]["sets"]]
+    document["aggregate"] = {
+        "account": {"equity": "value.total", "initial": f"joint_tail.{ids[0]}", "maintenance": "0"}
+    }
+    assert f"tail set {ids[1]}" in MarginModel.from_document(document).unused
+    assert f"tail set {ids[0]}" not in MarginModel.from_document(document).unused
+    document = json.loads((resources.files("riskproof.risk.models.v2") / "cross.json").read_text())
+    assert MarginModel.from_document(document).unused == ()  # the scenarios are those of the charge `standalone`
+    document["aggregate"]["account"] |= {"initial": "0", "maintenance": "0"}
+    assert "scenarios of group all" in MarginModel.from_document(document).unused
+
+
 def test_models_of_both_versions_have_one_door() -> None:
     assert "crypto-pm" in names()
     assert isinstance(load("crypto-pm"), RiskModel)

@@ -120,6 +120,28 @@ class MarginModel:
         """Age of the oldest snapshot that the model may be used on."""
         return self.limits.snapshot_age_seconds
 
+    @cached_property
+    def unused(self) -> tuple[str, ...]:
+        """What neither a margin nor equity depends on: terms, charges, scenarios by group, sets of the tail block."""
+        terms = {name: x.names() for name, x in (*self.aggregate.set_terms, *self.aggregate.account_terms)}
+        used: set[str] = set()
+        ahead = list(aggregate.ROOTS)
+        while ahead:
+            name = ahead.pop()
+            if name not in used:
+                used.add(name)
+                ahead += terms.get(name, [])
+        charged = {name: charge for name, charge in self.charges if f"charge.{name}" in used}
+        groups = {getattr(charge, "group", None) for charge in charged.values()}
+        groups |= {name.partition(".")[2] for name in used if name.startswith(("loss.", "joint."))}
+        sets = () if self.tail is None else self.tail.sets
+        return (
+            *(f"term {name}" for name in sorted(terms) if name not in used),
+            *(f"charge {name}" for name, _ in self.charges if name not in charged),
+            *(f"scenarios of group {name}" for name in self.groups if name not in groups),
+            *(f"tail set {s.id}" for s in sets if not used & {f"tail.{s.id}", f"joint_tail.{s.id}"}),
+        )
+
     def across(self, pnl: Fraction) -> Fraction:
         """What a netting set's P&L counts where it meets those of other sets."""
         return pnl if pnl < 0 else self.gain_factor * pnl
