@@ -30,10 +30,10 @@ from riskproof.service.worker import Job, Progress
 from riskproof.verify.net_risk import MarketCache, ProofCase, ProofVerdict, verify_proofs
 
 _NOTHING: Final = b""  # a document that is not there
-SERVED_CELLS: Final = (
-    1 << 22
-)  # 2,048 instruments in 2,048 scenarios: some seconds of pricing, within a job's time and memory
-SERVED_WORK: Final = 20_000_000  # microseconds, rather over- than underestimated: within the default deadline of a job
+# Most that a statement may be, whoever brings market and model, so that a job ends within its time and memory: coefficients of
+# scenarios and instruments, 2,048 of both, some seconds of pricing; and microseconds of computing rows, by an upper bound.
+SERVED_CELLS: Final = 1 << 22
+SERVED_WORK: Final = 20_000_000
 CACHE: Final = MarketCache(cells=SERVED_CELLS, work=SERVED_WORK)
 
 
@@ -139,7 +139,7 @@ class ProveAnswer:
 def prove(arguments: Sequence[bytes], progress: Progress) -> Sequence[bytes]:
     """A `ProveJob` to a `ProveAnswer`. It raises what does not depend on the book; the rest is an answer, and counts as one."""
     job = ProveJob.read(arguments)
-    asked = Challenge.from_bytes(job.challenge)
+    asked = Challenge.from_bytes(job.challenge, "challenge_json")
     model = challenge_model(asked, read_model(job.model) if job.model and asked.model is None else None)
     inputs, pairs = [], []
     for i, (attestation, opening, data) in enumerate(job.accounts):

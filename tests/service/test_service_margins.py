@@ -251,6 +251,19 @@ def test_a_venue_without_workers_reads_no_strangers_model(fresh: Files) -> None:
             ask(verifier, model=written(PM2, name="own"))
 
 
+def test_a_challenge_that_carries_another_model_than_it_names(venue: Live, alice: Client, verifier: Client) -> None:
+    attest(alice)
+    asked = ask(verifier).replace(b'"snapshot_age_seconds":31622400', b'"snapshot_age_seconds":31622399')
+    request = {"account_id": "alice", "holder_key": HOLDER.public.raw, "challenge_json": asked, "sequences": [1]}
+    with (
+        venue.channel("alice") as channel,
+        pytest.raises(grpc.RpcError, match="the document is another model") as refused,
+    ):
+        raw_call(channel, "riskproof.v1.ProofService/Prove", **request)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "challenge_json.model.document" in refused.value.details()
+
+
 # ---- what takes too long ---------------------------------------------------------------------------------------------
 
 
