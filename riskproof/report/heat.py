@@ -16,8 +16,7 @@ from riskproof.report.html import Html, css_class, markup
 from riskproof.units import round_half_even
 
 LEVELS: Final = 9
-_RATIO: Final = Fraction(17, 10)
-_THRESHOLDS: Final = tuple(_RATIO ** (n - LEVELS + 1) for n in range(LEVELS))
+_THRESHOLDS: Final = tuple((10**n, 17**n) for n in reversed(range(LEVELS)))
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ def level(amount: Fraction, largest: Fraction) -> str:
     """Class of a cell: "" for zero."""
     if not amount or not largest:
         return ""
-    share = abs(amount) / largest
-    depth = next((n for n, t in enumerate(_THRESHOLDS, start=1) if share <= t), LEVELS)
+    size, most = abs(amount.numerator) * largest.denominator, largest.numerator * amount.denominator
+    depth = next((n for n, (p, q) in enumerate(_THRESHOLDS, start=1) if size * q <= most * p), LEVELS)
     return f"{'l' if amount < 0 else 'g'}{depth}"
 
 
