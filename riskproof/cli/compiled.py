@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+_LOOKED_FOR: Final = (("scipy.linalg", "numba.np.arraymath"), ("cffi", "numba.core.typing.cffi_utils"))
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 _KERNELS: Final = Path(__file__).resolve().parent.parent / "risk" / "kernel"
 
@@ -37,20 +38,20 @@ def prepare_cache() -> None:
 
 
 def load_compiler() -> None:
-    """Import what numba imports with the first function that it loads, without scipy.
+    """Import what numba imports with the first function that it loads, without what it looks for and no kernel here needs.
 
-    numba looks there for matrix products, which no kernel here has; where scipy is installed, importing it takes longer than all
-    else that the first function needs.
+    That is scipy for matrix products and cffi for calls of C: where scipy is installed, importing it takes longer than all else
+    that the first function needs.
     """
-    if "scipy" in sys.modules or "numba.np.arraymath" in sys.modules:
-        return
-    importlib.import_module("numba")  # as ever; only what follows is without scipy
     modules: dict[str, Any] = sys.modules
-    modules["scipy"] = None  # an import of it fails, as where it is not installed
-    try:
-        importlib.import_module("numba.np.arraymath")
-    finally:
-        del modules["scipy"]
+    for unneeded, looking in _LOOKED_FOR:
+        if unneeded not in modules and looking not in modules:
+            importlib.import_module("numba")  # as ever; only what follows goes without
+            modules[unneeded] = None  # an import of it fails, as where it is not installed
+            try:
+                importlib.import_module(looking)
+            finally:
+                del modules[unneeded]
 
 
 def collect_seldom() -> None:

@@ -372,7 +372,7 @@ from riskproof.cli import main
 for line in {lines}:
     done = CliRunner().invoke(main, line, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-print([name for name in ("numpy", "numba", "scipy") if name in sys.modules])
+print([name for name in ("numpy", "numba", "scipy.linalg", "cffi") if name in sys.modules])
 """
 
 
@@ -386,12 +386,13 @@ def test_what_a_model_needs_is_loaded_and_no_more(sample: Run, model: str, loade
     assert done.stdout.strip() == loaded
 
 
-def test_scipy_is_there_for_those_who_ask(run: Run) -> None:
+def test_what_the_compiler_went_without_is_there_for_others(run: Run) -> None:
     script = """
 from riskproof.cli.compiled import load_compiler
 load_compiler()
 import sys
-assert "numba.np.arraymath" in sys.modules and "scipy" not in sys.modules
-import scipy.linalg.cython_blas, scipy.optimize
+assert "numba.np.arraymath" in sys.modules and "scipy.linalg" not in sys.modules and "cffi" not in sys.modules
+import cffi, scipy.linalg.cython_blas, scipy.optimize
+cffi.FFI()
 """
     subprocess.run([sys.executable, "-c", script], check=True)
