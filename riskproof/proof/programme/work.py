@@ -35,7 +35,7 @@ from riskproof.risk.model import RiskModel
 from riskproof.risk.tail.methods import Filtered, Historical, MonteCarlo
 from riskproof.units import MICROS_ONE
 
-# Microseconds of one core; what each was measured as, on the machine of benchmarks/README.md, is in tests/proof/test_work.py.
+# Microseconds of one core, above what was measured on the machine of benchmarks/README.md; tests/proof/test_work.py compares.
 _LISTED: Final = 30  # an instrument of a registry, read
 _OPTION: Final = 60  # an option priced in a state
 _SHOCK: Final = 150  # an option's volatility shocked
