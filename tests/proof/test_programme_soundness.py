@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from riskproof.errors import ProofError
+from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.challenge import Margin, StatementKind
 from riskproof.risk.margining import Index, MarginMarket, MarginModel
 from riskproof.risk.margining.markets import from_market
@@ -222,6 +223,27 @@ def test_the_threshold_of_a_delta_charge_is_not_had_at_every_venue(market: Margi
     assert asked(model, market, books, StatementKind.MARGIN, Margin.INITIAL) > sum(
         asked(model, market, [book], StatementKind.MARGIN, Margin.INITIAL) for book in books
     )
+
+
+def test_inverse_contracts_are_netted_with_others_in_net_delta(market: MarginMarket) -> None:
+    """N / F coins have no end in decimals: what is rounded is less than a micro, and not what cancels."""
+    listings = []
+    for x in market.listings:
+        inverse = x.kind is Kind.FUTURE or x.kind is Kind.PERPETUAL
+        listings.append(replace(x, payoff=Payoff.INVERSE, unit=Fraction(10)) if inverse else x)
+    market = replace(market, listings=tuple(listings))
+    charge = {"id": "size", "kind": "delta", "measure": "net", "rates": rates("0.5", "0.1")}
+    model = model_of({"maintenance": "charge.size"}, charges=[charge])
+    rows = prove(model, [market], StatementKind.MARGIN, Margin.INITIAL)
+    assert rows.bounds == ("USDT is no collateral of the model: it counts as nothing",)
+    books: list[Book] = [
+        {"BTC-PERP": -9_510_000, "BTC-FUT": 9_520_000},
+        {"BTC-PERP": 7, "BTC-FUT": 9_520_000, "BTC-SOON-80-call": -1_100},
+        {"BTC-PERP": -(2**62), "BTC-FUT": 2**62 + 5},
+    ]
+    for book in books:
+        want = asked(model, market, [book], StatementKind.MARGIN, Margin.INITIAL)
+        assert want <= rows.least(book) <= want + 1 + max(map(abs, book.values())) // 10**7
 
 
 def test_a_requirement_that_no_decimal_says_and_no_node_rounds_is_refused(market: MarginMarket) -> None:

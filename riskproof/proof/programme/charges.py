@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from riskproof.errors import ProofError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
-from riskproof.proof.programme.convex import Affine, Unknown, magnitude, maximum, total, weighted
+from riskproof.proof.programme.convex import Affine, Maximum, Unknown, magnitude, maximum, total, weighted
 from riskproof.risk.margining.book import Exposure, Holding
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
@@ -202,14 +202,25 @@ class Charges:
         return self.listed.options(holdings, State(vol=vol)) - self.listed.options(holdings, BASE)
 
     def _deltas(self, name: str, holdings: Sequence[Holding]) -> Affine:
-        """|sum of deltas| in coins, or the sum of their sizes where a delta has too many decimals to be added up."""
+        """|sum of deltas| in coins.
+
+        A delta c that no decimal says is rounded against the account, on either side: with p = max(0, q),
+        c q <= low q + (high - low) p, and -c q <= -high q + (high - low) p.
+        """
         x = self.listed
         net = x.sum(holdings, lambda h: x.values.delta(h.place))
-        if all((c * 10**_NET_DECIMALS).denominator == 1 for c in net.positions.values()):
+        decimals = _NET_DECIMALS
+        while decimals and any(abs(c) * 10**decimals > INT64_MAX for c in net.positions.values()):
+            decimals -= 1
+        step = Fraction(1, 10**decimals)
+        low = {i: c // step * step for i, c in net.positions.items()}
+        rough = [h for h in holdings if (i := x.part.places[h.place]) in low and low[i] != net.positions[i]]
+        if not rough:
             return magnitude(f"net delta, {name}", net, fine=True)
-        if len(net.positions) > 1:
-            self.note(f"charge {name}: deltas that no decimal says exactly are not netted")
-        return self._gross(name, holdings)
+        more = total(x.long(h).times(step) for h in rough)
+        high = low | {i: low[i] + step for h in rough if (i := x.part.places[h.place]) in low}
+        sides = (Affine(positions=low) + more, more - Affine(positions=high))
+        return weighted(Maximum(f"net delta, {name}", sides, size=True, fine=True))
 
     def _gross(self, name: str, holdings: Iterable[Holding]) -> Affine:
         x, parts = self.listed, []

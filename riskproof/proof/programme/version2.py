@@ -79,6 +79,14 @@ class Listed:
     markets: tuple[str | None, ...]
     values: UnitValues
     label: str
+    _long: dict[int, Affine] = field(default_factory=dict)
+
+    def long(self, h: Holding) -> Affine:
+        """max(0, q) of a holding's lots q."""
+        if h.place not in self._long:
+            lots = Affine(positions={self.part.places[h.place]: _ONE})
+            self._long[h.place] = maximum(f"{h.listing.name} of {self.label}, long", [_ZERO, lots])
+        return self._long[h.place]
 
     def lots(self, h: Holding, coefficient: Fraction) -> Affine:
         """coefficient times the quantity of a holding."""
