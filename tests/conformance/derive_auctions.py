@@ -5,8 +5,7 @@ A bid for the fraction f of what is left takes that share of everything but the 
     portfolio after = (1 - f) (portfolio before - cash of earlier bids) + cash of earlier bids + price
     buffer margin   = maintenance margin - 0.2 (value - maintenance margin)
 
-In an insolvent auction nobody pays the account: what the bidder gets comes from the venue's security fund, and the price is zero or
-negative. How a price follows from the auction's clock is the venue's business, not margin: prices and fractions are taken from the
+In an insolvent auction nobody pays the account: what the bidder gets (`SMPayout`) comes from the venue's security fund. How a price follows from the auction's clock is the venue's business, not margin: prices and fractions are taken from the
 file (f is its `fLiquidatedOfOriginal`, or where that is zero its `FinalPercentageReceived`, a share of the original account). The
 file has no parameters: they are those of the model that ships. Times are seconds after the feeds.
 """
@@ -46,7 +45,8 @@ def _case(model: MarginModel, case: Any) -> list[Check]:
         results = action["Results"]
         share = wei(results.get("FinalPercentageReceived") or 0)
         taken = wei(results["fLiquidatedOfOriginal"]) or (share / left if left else Fraction(0))
-        price = max(wei(results["ExpectedBidPrice"]), Fraction(0))
+        insolvent = bool(wei(results.get("SMPayout") or 0))
+        price = Fraction(0) if insolvent else max(wei(results["ExpectedBidPrice"]), Fraction(0))
         checks += _checks(model, action, step, paid, taken, price)
         paid, left = paid + price, left * (1 - taken)
     return checks

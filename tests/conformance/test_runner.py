@@ -221,10 +221,11 @@ def test_a_bid_in_an_insolvent_auction_pays_the_account_nothing() -> None:
     document = load(FOLDER / AUCTIONS) if (FOLDER / AUCTIONS).exists() else vectors(AUCTIONS)
     case = copy.deepcopy(document["cases"]["Test2"])
     (action,) = case["Actions"]
-    action["Results"] |= {"ExpectedBidPrice": -(10**18), "SMPayout": -(10**18)}
-    (result,) = derive_auctions.run({"cases": {"a": case}})
-    got = {c.what: c.got for c in result.checks}
-    assert got["PostMtM 0"] == got["PreMtM 0"] * Fraction(95, 100)
+    for price, payout in ((-(10**18), 0), (10**18, -(10**18)), (-(10**18), -(10**18))):
+        action["Results"] |= {"ExpectedBidPrice": price, "SMPayout": payout}
+        (result,) = derive_auctions.run({"cases": {"a": case}})
+        got = {c.what: c.got for c in result.checks}
+        assert got["PostMtM 0"] == got["PreMtM 0"] * Fraction(95, 100)
     action["Results"] |= {"fLiquidatedOfOriginal": 0}
     (result,) = derive_auctions.run({"cases": {"a": case}})
     assert {c.what: c.got for c in result.checks} == got
