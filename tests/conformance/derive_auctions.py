@@ -5,9 +5,10 @@ A bid for the fraction f of what is left takes that share of everything but the 
     portfolio after = (1 - f) (portfolio before - cash of earlier bids) + cash of earlier bids + price
     buffer margin   = maintenance margin - 0.2 (value - maintenance margin)
 
-In an insolvent auction nobody pays the account: what the bidder gets (`SMPayout`) comes from the venue's security fund. How a price follows from the auction's clock is the venue's business, not margin: prices and fractions are taken from the
-file (f is its `fLiquidatedOfOriginal`, or where that is zero its `FinalPercentageReceived`, a share of the original account). The
-file has no parameters: they are those of the model that ships. Times are seconds after the feeds.
+In an insolvent auction nobody pays the account: what the bidder gets (`SMPayout`) comes from the venue's security fund. How a price
+follows from the auction's clock is the venue's business, not margin: prices and fractions are taken from the file (f is its
+`fLiquidatedOfOriginal`, or where that is zero its `FinalPercentageReceived`, a share of the original account). The file has no
+parameters: they are those of the model that ships. Times are seconds after the feeds.
 """
 
 from __future__ import annotations
