@@ -339,12 +339,13 @@ def check_limits(model: MarginModel, market: MarginMarket, account: Account) -> 
     """PortfolioError if the account has more of something than the model allows."""
     legs = [market.listings[place] for place, _ in account.positions]
     derivatives = [x for x in legs if x.kind is not Kind.SPOT]
-    counts = {
-        "legs": len(legs),
-        "expiries": len({(x.underlying, x.expiry) for x in derivatives if x.kind is Kind.OPTION}),
-        "underlyings": len({x.underlying for x in derivatives}),
-    }
-    for name, count in counts.items():
+    expiries = {(x.underlying, x.expiry) for x in derivatives if x.kind is Kind.OPTION}
+    check_counts(model, len(legs), len(expiries), len({x.underlying for x in derivatives}))
+
+
+def check_counts(model: MarginModel, legs: int, expiries: int, underlyings: int) -> None:
+    """PortfolioError if one of them is more than the model allows."""
+    for name, count in (("legs", legs), ("expiries", expiries), ("underlyings", underlyings)):
         most = getattr(model.limits, name)
         if count > most:
             raise PortfolioError(

@@ -7,6 +7,7 @@ state, the P&L of each netting set in each scenario, exposures by expiry.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -20,6 +21,7 @@ from riskproof.risk.margining.document import UNDERLYING, MarginModel
 from riskproof.risk.margining.evaluate import (
     ComputedSet,
     Pnl,
+    check_counts,
     check_limits,
     expiry_pnl,
     options_of,
@@ -117,6 +119,10 @@ class AccountMargin:
         self.values.price(options_of(market, account), self.values.states)
         self._sets = [self._computed(book) for book in sets]
         self.report: MarginReport = report_of(model, market, self._sets, self._cash)
+        self._positions = dict(account.positions)
+        held = [x for x in (market.listings[place] for place in self._positions) if x.kind is not Kind.SPOT]
+        self._expiries = Counter((x.underlying, x.expiry) for x in held if x.kind is Kind.OPTION)
+        self._underlyings = Counter(x.underlying for x in held)
         self.values.keep()
 
     def __repr__(self) -> str:
@@ -128,13 +134,13 @@ class AccountMargin:
         Raises:
             SnapshotError, PortfolioError: as `evaluate_model`, about the account after the trades.
         """
-        account = self._traded(trades)
-        check_limits(self.model, self.market, account)
         try:
-            if self._shares_sets(trades, account):
+            if self._keeps_sets(trades):
                 return report_of(
                     self.model, self.market, [self._traded_set(x, trades) for x in self._sets], self._cash + cash
                 )
+            account = self._traded(trades)
+            check_limits(self.model, self.market, account)
             return self._anew(account, cash)
         finally:
             self.values.forget()
@@ -199,20 +205,32 @@ class AccountMargin:
         return -1 if gains else 1
 
     def _traded(self, trades: Mapping[int, Fraction]) -> Account:
-        positions = dict(self.account.positions)
+        positions = dict(self._positions)
         for place, quantity in trades.items():
             positions[place] = positions.get(place, _ZERO) + quantity
         kept = tuple((place, q) for place, q in sorted(positions.items()) if q)
         return Account(kept, self.account.receivables, self.account.underlying)
 
-    def _shares_sets(self, trades: Mapping[int, Fraction], after: Account) -> bool:
-        """Whether the trades leave the netting sets what they are: derivatives only, of the same underlyings."""
-        kinds = {self.market.listings[place].kind for place in trades}
-        return Kind.SPOT not in kinds and self._underlyings(after) == self._underlyings(self.account)
+    def _keeps_sets(self, trades: Mapping[int, Fraction]) -> bool:
+        """Whether the trades leave the netting sets what they are: derivatives only, of the same underlyings.
 
-    def _underlyings(self, account: Account) -> set[str]:
-        held = (self.market.listings[place] for place, _ in account.positions)
-        return {x.underlying for x in held if x.kind is not Kind.SPOT}
+        Raises:
+            PortfolioError: they do, and there is more of something than the model allows.
+        """
+        legs, expiries, underlyings = len(self._positions), Counter(self._expiries), Counter(self._underlyings)
+        for place, q in trades.items():
+            listing, before = self.market.listings[place], self._positions.get(place, _ZERO)
+            if listing.kind is Kind.SPOT:
+                return False
+            change = (before + q != 0) - (before != 0)
+            legs += change
+            underlyings[listing.underlying] += change
+            if listing.kind is Kind.OPTION:
+                expiries[listing.underlying, listing.expiry] += change
+        if {u for u, n in underlyings.items() if n} != self._underlyings.keys():
+            return False
+        check_counts(self.model, legs, sum(n > 0 for n in expiries.values()), len(self._underlyings))
+        return True
 
     def _traded_set(self, computed: ComputedSet, trades: Mapping[int, Fraction]) -> ComputedSet:
         book = computed.book
@@ -228,14 +246,23 @@ class AccountMargin:
             if old and new:
                 traded = {h.place for h in (*old, *new)}
                 self.values.derive(new, old, tuple((p, q) for p, q in own.items() if p in traded))
-        changes = [(self._pnl_of(old), self._pnl_of(new)) for old, new in pairs]
-        pnl = []
-        for s, (scenario, before) in enumerate(zip(self.model.scenarios, computed.pnl, strict=True)):
-            change = self._move(own, scenario.price)
-            for (old_pnl, old_unit), (new_pnl, new_unit) in changes:
-                change += Fraction(new_pnl[s] * old_unit - old_pnl[s] * new_unit, old_unit * new_unit)
-            pnl.append(before + scenario.weight * change)
-        return ComputedSet(self.model, changed, self.values, tuple(pnl))
+        pnl = computed.pnl
+        for old, new in pairs:
+            (before, old_unit), (after, new_unit) = self._pnl_of(old), self._pnl_of(new)
+            changes = [y * old_unit - x * new_unit for x, y in zip(before, after, strict=True)]
+            pnl = self._changed(pnl, changes, old_unit * new_unit)
+        moving = {p: q for p, q in own.items() if self.market.listings[p].kind is not Kind.OPTION}
+        for place, q in moving.items():
+            moves = [q.numerator * self.values.move(place, s.price) for s in self.model.scenarios]
+            pnl = self._changed(pnl, moves, q.denominator * 10**self.market.money_exponent)
+        return ComputedSet(self.model, changed, self.values, pnl)
+
+    def _changed(self, pnl: tuple[Fraction, ...], changes: list[int], unit: int) -> tuple[Fraction, ...]:
+        """P&L in each scenario after changes, in 1/unit and before weights."""
+        return tuple(
+            x + Fraction(s.weight.numerator * change, s.weight.denominator * unit)
+            for x, change, s in zip(pnl, changes, self.model.scenarios, strict=True)
+        )
 
     def _computed(self, book: NettingSet) -> ComputedSet:
         return ComputedSet(self.model, book, self.values, scenario_pnl(self.model, book, self.values, self._pnl_of))
@@ -266,10 +293,3 @@ class AccountMargin:
 
     def _name(self, place: int) -> str:
         return self.market.listings[place].underlying
-
-    def _move(self, trades: Mapping[int, Fraction], price: Fraction) -> Fraction:
-        total = _ZERO
-        for place, quantity in trades.items():
-            if self.market.listings[place].kind is not Kind.OPTION:
-                total += quantity * Fraction(self.values.move(place, price), 10**self.market.money_exponent)
-        return total

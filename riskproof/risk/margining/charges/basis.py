@@ -50,7 +50,10 @@ class Basis:
         return {"kind": "basis", **{n: exact.text(getattr(self, n)) for n in ("up", "down", "add", "per_year")}}
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        return sum((self._expiry(book, held, values) for held in book.options.values()), Fraction(0))
+        def compute() -> Fraction:
+            return sum((self._expiry(book, held, values) for held in book.options.values()), Fraction(0))
+
+        return values.of_group(id(self), book, compute)  # the same for every margin
 
     def _expiry(self, book: NettingSet, holdings: tuple[Holding, ...], values: UnitValues) -> Fraction:
         def compute() -> Fraction:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from riskproof import encoding
@@ -24,13 +25,14 @@ from riskproof.risk.margining.grid import choice, identifier
 from riskproof.risk.margining.volatility import one_of
 
 if TYPE_CHECKING:
-    from riskproof.risk.margining.book import NettingSet
+    from riskproof.risk.margining.book import Exposure, NettingSet
     from riskproof.risk.margining.values import UnitValues
 
 _FEEDS = {
     "option": ("index", "market", "perpetual", "forward", "rate", "volatility"),
     "other": ("index", "market", "perpetual", "own"),
 }
+_OF_THE_SET = frozenset({"market", "perpetual"})  # feeds that are not of the exposure alone
 Rates = tuple[Fraction, Fraction]
 
 
@@ -139,10 +141,20 @@ class Confidence:
             return Fraction(0)
         total = Fraction(0)
         for e in book.exposures(self.exposure):
-            c = book.confidence(e, self.feeds, self.missing)
+            c = self._confidence(book, e, values)
             if c < self.threshold:
                 total += (1 - c) * e.amount
         return rate * total
+
+    def _confidence(self, book: NettingSet, e: Exposure, values: UnitValues) -> Fraction:
+        """The least of the set's feeds and of the exposure's own, each looked up once."""
+        least = Fraction(1)
+        for of_set, held in ((True, book), (False, e.holdings)):
+            feeds = [x for x in self.feeds if (x in _OF_THE_SET) == of_set]
+            if feeds:
+                look = partial(book.confidence, e, feeds, self.missing)
+                least = min(least, values.of_group((id(self), "confidence"), held, look))
+        return least
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ class Standalone:
     def _loss(self, h: Holding, values: UnitValues) -> Fraction:
         """l_i in 10^-m: that of one unit on the position's side, times its size, but where a dampener takes a fixed amount."""
         side = 1 if h.quantity > 0 else -1
-        if any(values.model.scenarios[place].dampener for place in values.model.groups[self.group]):
-            return self._dampened(h, values)
         key = (self.group, h.place, side)
         if key not in values.losses:
+            if any(values.model.scenarios[place].dampener for place in values.model.groups[self.group]):
+                return self._dampened(h, values)
             values.losses[key] = self._of_unit(h, side, values)
         size: Fraction = abs(h.quantity)
         return size * values.losses[key]
