@@ -16,7 +16,7 @@ from typing import Any
 
 from riskproof.risk.margining.exact import FINE, nearest
 from riskproof.units import format_decimal
-from tests.conformance.cases import Case, Check, described, load
+from tests.conformance.cases import Case, Check, VectorError, described, load
 from tests.conformance.suites import SUITES
 
 
@@ -28,27 +28,43 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document in place of text")
     options = parser.parse_args(arguments)
     try:
-        document = load(options.file)
-    except (OSError, ValueError) as error:
-        print(f"{options.file}: cannot be read: {error}", file=sys.stderr)
+        summary = run(options.file)
+    except VectorError as error:
+        print(f"{options.file}: {error}", file=sys.stderr)
+        if options.json:
+            _dump({"error": str(error)})
         return 2
-    suite = next((s for s in SUITES if s.matches(document)), None)
-    if suite is None:
-        print(f"{options.file}: no suite knows this content", file=sys.stderr)
-        return 2
-    try:
-        cases = list(suite.run(document))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        form = suite.__name__.rpartition(".")[2]
-        print(f"{options.file}: not of the form of {form}: {described(error)}", file=sys.stderr)
-        return 2
-    summary = summarise(cases)
     if options.json:
-        json.dump(summary, sys.stdout, indent=1)
-        print()
+        _dump(summary)
     else:
         _print(summary)
     return 1 if summary["failed"] else 0
+
+
+def run(path: Path) -> dict[str, Any]:
+    """What came of a file.
+
+    Raises:
+        VectorError: it cannot be read, no suite knows it, or it is not of the form of the suite that does.
+    """
+    try:
+        document = load(path)
+    except (OSError, ValueError) as error:
+        raise VectorError(f"cannot be read: {error}") from None
+    suite = next((s for s in SUITES if s.matches(document)), None)
+    if suite is None:
+        raise VectorError("no suite knows this content")
+    form = suite.__name__.rpartition(".")[2]
+    try:
+        cases = list(suite.run(document))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise VectorError(f"not of the form of {form}: {described(error)}") from error
+    return {"form": form, **summarise(cases)}
+
+
+def _dump(document: dict[str, Any]) -> None:
+    json.dump(document, sys.stdout, indent=1)
+    print()
 
 
 def summarise(cases: list[Case]) -> dict[str, Any]:
