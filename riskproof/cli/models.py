@@ -117,7 +117,23 @@ def words(model: AnyModel) -> str:
         if block in said or content in ([], {}):
             continue
         parts.append("\n".join([block, *_lines(content)]))
+    parts.append(_proofs(model))
     return "\n\n".join(parts)
+
+
+def _proofs(model: AnyModel) -> str:
+    """What a net-risk proof shows of the model's margin."""
+    from riskproof.proof.programme.provable import provable
+
+    found = provable(model)
+    if found.refused:
+        return _wrapped(f"Proofs (margin, excess): none, because {found.refused}.")
+    if not found.bounds:
+        return "Proofs (margin, excess): the whole requirement, as the model asks for it."
+    head = "Proofs (margin, excess): the whole requirement; they may ask for more than the model, never for less, where"
+    return "\n".join(
+        [head, *(textwrap.fill(x, WIDTH, initial_indent="  ", subsequent_indent="    ") for x in found.bounds)]
+    )
 
 
 def _scenarios(scenarios: list[dict[str, Json]]) -> str:

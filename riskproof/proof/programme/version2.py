@@ -301,7 +301,7 @@ class _Compiler:
         loss = loss.times(scenario.weight)
         if not scenario.dampener or loss.is_constant:
             return loss
-        self.note(f"a gain in scenario {scenario.id}, which is dampened, counts as nothing")
+        self.note("a gain in a dampened scenario counts as nothing")
         return maximum(f"dampened loss in {scenario.id}", [_ZERO, loss + Affine(-scenario.dampener)])
 
     def _joint(self) -> dict[str, Affine]:
