@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain
 from typing import Final
 
 from riskproof.errors import PortfolioError, SnapshotError
@@ -139,39 +138,39 @@ class NettingSet:
 
         Expiries and their exposures that the trades do not touch are shared with this set.
         """
-        before = {h.place: h for h in (*chain.from_iterable(self.options.values()), *self.delta_one, *self.spot)}
-        touched = set()
+        touched: dict[tuple[str, int] | None, dict[int, Fraction]] = {}
         for place, quantity in trades.items():
-            listing = self.market.listings[place]
-            total = quantity + (before[place].quantity if place in before else 0)
-            touched.add(_expiry_of(listing))
-            before.pop(place, None)
-            if total:
-                before[place] = Holding(place, listing, total)
-        groups: dict[tuple[str, int] | None, list[Holding]] = {}
-        for place in sorted(before):
-            key = _expiry_of(before[place].listing)
-            if key is None or key in touched:
-                groups.setdefault(key, []).append(before[place])
-        others = groups.get(None, [])
-        keys = sorted(
-            key for key in (self.options.keys() | groups.keys()) if key and (key in groups or key not in touched)
-        )
-        options = {key: tuple(groups[key]) if key in touched else self.options[key] for key in keys}
+            touched.setdefault(_expiry_of(self.market.listings[place]), {})[place] = quantity
+        delta_one = self._traded(self.delta_one, touched.get(None, {}))
+        options = dict(self.options)
+        for key, own in touched.items():
+            if key is not None:
+                held = self._traded(options.pop(key, ()), own)
+                options |= {key: held} if held else {}
+        options = {key: options[key] for key in sorted(options)}
         known = {}
-        for kind in self._exposures.keys() & set(_BY_EXPIRY):
-            old = dict(zip(self.options, self._exposures[kind], strict=True))
-            known[kind] = tuple(
-                self._option_exposure(kind, key[0], held) if key in touched else old[key]
-                for key, held in options.items()
-            )
-        return replace(
-            self,
-            options=options,
-            delta_one=tuple(h for h in others if h.listing.kind is not Kind.SPOT),
-            spot=tuple(h for h in others if h.listing.kind is Kind.SPOT),
-            _exposures=known,
-        )
+        for kind, before in self._exposures.items():
+            if kind in _BY_EXPIRY:
+                old = dict(zip(self.options, before, strict=True))
+                known[kind] = tuple(
+                    self._option_exposure(kind, key[0], held) if key in touched else old[key]
+                    for key, held in options.items()
+                )
+            elif delta_one is self.delta_one or kind in ("spot", "collateral"):
+                known[kind] = before
+        return replace(self, options=options, delta_one=delta_one, _exposures=known)
+
+    def _traded(self, holdings: tuple[Holding, ...], trades: dict[int, Fraction]) -> tuple[Holding, ...]:
+        """Holdings after trades, by place; themselves without any."""
+        if not trades:
+            return holdings
+        held = {h.place: h for h in holdings}
+        for place, quantity in trades.items():
+            before = held.pop(place, None)
+            total = quantity if before is None else before.quantity + quantity
+            if total:
+                held[place] = Holding(place, self.market.listings[place], total)
+        return tuple(held[place] for place in sorted(held))
 
     def _option_exposure(self, kind: str, underlying: str, holdings: tuple[Holding, ...]) -> Exposure:
         return Exposure(_option_size(kind, holdings) * self.market.index(underlying).price, underlying, holdings)
