@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from riskproof.risk.margining import MarginModel, evaluate_model
 from tests.conformance import derive_auctions, derive_pm1, derive_pm2, derive_srm
 from tests.conformance.__main__ import main
 from tests.conformance.cases import MAX_EXPONENT, VectorError, load, number, truth, whole
+from tests.conformance.float_pm2 import margins
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "../shared/vectors"
@@ -136,6 +138,18 @@ def test_true_and_false_in_any_spelling(tmp_path: Path, capsys: pytest.CaptureFi
     assert (truth("1"), truth(Fraction(0)), truth(True)) == (True, False, True)
     with pytest.raises(VectorError, match="neither true nor false: 2"):
         truth(2)
+
+
+def test_collateral_of_any_name_and_of_haircuts_beyond_its_value() -> None:
+    document = vectors(PM2)
+    s = copy.deepcopy(next(c["inputs"] for c in document["cases"] if len(c["inputs"]["Options"]) == 20))
+    for i, x in enumerate(s["Collaterals"]):
+        x |= {"Name": ["wst ETH (é)", "", "A" * 80][i % 3], "MMHaircut": "1", "IMHaircut": "1.5"}
+    model = MarginModel.from_document(derive_pm2.model_document(document["base_params"], s["Collaterals"]))
+    report = evaluate_model(model, *derive_pm2.market_and_account(s))
+    initial, maintenance, _ = margins(document["base_params"], s)
+    assert float(report.excess_initial) == pytest.approx(initial, rel=1e-12)
+    assert float(report.excess_maintenance) == pytest.approx(maintenance, rel=1e-12)
 
 
 def absent(node: Any, *path: Any) -> Any:

@@ -363,10 +363,10 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], tuple[Any, Any]], Any, str]
         {"round": {"value": "1", "decimals": 2, "mode": "nearest"}},
         r"round\.mode: not one of the choices",
     ),
-    "haircut above two": (
+    "haircut above ten": (
         at("collateral", "assets", "DAI", "initial"),
-        "2.1",
-        r"m\.collateral\.assets\.DAI\.initial: 2\.1 is out of range",
+        "10.1",
+        r"m\.collateral\.assets\.DAI\.initial: 10\.1 is out of range \(expected at least 0 and at most 10\)",
     ),
     "moves": (
         at("collateral", "assets", "DAI", "moves"),

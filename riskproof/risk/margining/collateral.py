@@ -27,11 +27,12 @@ from riskproof.risk.margining import exact
 from riskproof.risk.margining.grid import choice, identifier
 
 MAX_ASSETS: Final = 256
+MAX_HAIRCUT: Final = 10  # venues' rates for initial margin come on top of those for maintenance
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """Haircuts of an asset, 0 to 2 (beyond 1, more than it is worth is charged), and whether it takes part in price moves."""
+    """Haircuts of an asset, 0 to 10 (beyond 1, more than it is worth is charged), and whether it takes part in price moves."""
 
     initial: Fraction
     maintenance: Fraction
@@ -112,6 +113,6 @@ def _asset(node: Json, where: str) -> Asset:
     moves = m.get("moves", False)
     if not isinstance(moves, bool):
         raise ModelError("not true or false", where=f"{where}.moves", expected="true or false")
-    initial = exact.parse(m["initial"], f"{where}.initial", low=0, high=2)
-    maintenance = exact.parse(m["maintenance"], f"{where}.maintenance", low=0, high=2)
+    initial = exact.parse(m["initial"], f"{where}.initial", low=0, high=MAX_HAIRCUT)
+    maintenance = exact.parse(m["maintenance"], f"{where}.maintenance", low=0, high=MAX_HAIRCUT)
     return Asset(initial, maintenance, moves)
