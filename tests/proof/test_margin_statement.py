@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from proof_support import MODEL, Account, Venue, answer, book, judge, make_market
 
 from riskproof.errors import FalseStatementError, ProofError
 from riskproof.proof.challenge import Challenge, Margin, StatementKind
-from riskproof.proof.programme import compile_margin
+from riskproof.proof.programme import compile_margin, least_bound
 from riskproof.proof.rows import AttestedMarket
-from riskproof.risk.margining import AnyModel, MarginModel, load, margin
+from riskproof.risk.margining import AnyModel, MarginModel, load, margin, names
+from riskproof.risk.model import RiskModel
 from riskproof.verify.net_risk import ProofCase
 from riskproof.verify.second_opinion import second_opinion
 from riskproof.verify.verdict import Outcome
@@ -36,19 +38,41 @@ def spread(venue_a: Venue) -> Account:
     )
 
 
-@pytest.mark.parametrize("name", ["crypto-pm", "derive-pm1", "derive-pm2"])
-def test_the_engines_margin_is_proved_and_one_micro_less_is_not(name: str, spread: Account) -> None:
-    model = load(name)
-    report = margin(model, spread.venue.market, spread.portfolio)
-    bound = micros(report.initial)
-    asked = ask(bound, model, StatementKind.MARGIN, Margin.INITIAL)
-    proof = answer(asked, [spread])
-    verdict = judge(proof, asked, [spread])
+def check_least_bound(name: str, account: Account, requirement: Margin) -> None:
+    """The least bound is proved, and one micro less is not; the bound is the engine's number unless the verdict says more."""
+    model, venue = load(name), account.venue
+    array = venue.array if isinstance(model, RiskModel) else None
+    rows = compile_margin(StatementKind.MARGIN, requirement, model, [AttestedMarket(venue.market, array, (0,))])
+    lots = np.zeros(venue.market.registry.column_size, dtype=np.int64)
+    for index, q in account.portfolio.positions:
+        lots[index] = q
+    bound = least_bound(rows.lowering, lots)
+    report = margin(model, venue.market, account.portfolio)
+    engine = micros(report.initial if requirement is Margin.INITIAL else report.maintenance)
+    assert bound >= engine
+    assert bound == engine or rows.bounds
+    asked = ask(bound, model, StatementKind.MARGIN, requirement)
+    verdict = judge(answer(asked, [account]), asked, [account])
     assert verdict.outcome is Outcome.VALID, verdict.reason
-    assert "the initial margin of 1 account at venue-a, positions taken together, is at most" in verdict.proved[0]
+    claim = f"the {requirement} margin of 1 account at venue-a, positions taken together, is at most"
+    assert claim in verdict.proved[0]
+    said = " ".join(verdict.not_proved)
+    assert all(text.partition(": ")[2][:30] in said for text in rows.bounds)
     with pytest.raises(FalseStatementError, match="the statement is false: short by") as refused:
-        answer(ask(bound - 1, model, StatementKind.MARGIN, Margin.INITIAL), [spread])
-    assert refused.value.where == "initial margin"
+        answer(ask(bound - 1, model, StatementKind.MARGIN, requirement), [account])
+    assert refused.value.where == f"{requirement} margin"
+
+
+@pytest.mark.parametrize("name", ["crypto-pm", "derive-pm1", "derive-pm2", "span16"])
+def test_the_least_bound_is_proved_and_one_micro_less_is_not(name: str, spread: Account) -> None:
+    check_least_bound(name, spread, Margin.INITIAL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("requirement", Margin)
+@pytest.mark.parametrize("name", names())
+def test_the_least_bound_under_every_shipped_model_is_proved(name: str, requirement: Margin, spread: Account) -> None:
+    check_least_bound(name, spread, requirement)
 
 
 def test_a_proof_of_one_bound_is_none_of_a_smaller_one(spread: Account) -> None:

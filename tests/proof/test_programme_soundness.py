@@ -6,16 +6,20 @@ accounts are proved together, the engine's number is that of one account at one 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from riskproof.errors import ProofError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.proof.programme import compile_margin, least_bound
+from riskproof.proof.rows import AttestedMarket
 from riskproof.risk.margining import Index, MarginMarket, MarginModel
 from riskproof.risk.margining.markets import from_market
 from tests.proof.programme_support import Book, Venue, asked, part_of, prove
@@ -244,6 +248,30 @@ def test_inverse_contracts_are_netted_with_others_in_net_delta(market: MarginMar
     for book in books:
         want = asked(model, market, [book], StatementKind.MARGIN, Margin.INITIAL)
         assert want <= rows.least(book) <= want + 1 + max(map(abs, book.values())) // 10**7
+
+
+def test_lots_and_money_of_different_exponents_are_one_book() -> None:
+    """The second venue counts in tenths of the first one's lots and money."""
+    model = model_of({"maintenance": {"sum": ["loss.all", {"mul": ["0.5", "value.options"]}]}})
+    one, two = chain(), chain(("BTC",), 4, 7)
+    made = compile_margin(
+        StatementKind.MARGIN,
+        Margin.MAINTENANCE,
+        model,
+        [AttestedMarket(one, None, (0,)), AttestedMarket(two, None, (0,))],
+    )
+    places = {x.name: i for i, x in enumerate(one.registry.instruments)}
+    for seed in range(6):
+        rng = random.Random(seed)
+        book = {name: rng.randint(-30_000, 30_000) for name in ("BTC-PERP", "BTC-FUT", "BTC-SOON-95-call")}
+        lots, whole = np.zeros(512, dtype=np.int64), dict[str, int]()
+        for name, q in book.items():
+            lots[places[name]], lots[256 + places[name]] = q, -10 * q if name != "BTC-FUT" else 10 * q
+            whole[name] = 0 if name != "BTC-FUT" else 2 * q
+        got = least_bound(made.lowering, lots)
+        want = asked(model, from_market(one), [whole], StatementKind.MARGIN, Margin.MAINTENANCE)
+        assert abs(got - want) <= 100  # an option's value is rounded to 10^-6 at one venue and to 10^-7 at the other
+        assert want > 10**6
 
 
 def test_a_requirement_that_no_decimal_says_and_no_node_rounds_is_refused(market: MarginMarket) -> None:
