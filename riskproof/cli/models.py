@@ -105,9 +105,11 @@ def summary(model: AnyModel) -> dict[str, Json]:
 
 def words(model: AnyModel) -> str:
     """A model for people: what it says of itself, its scenarios as a table, every other block a line for each member."""
+    from riskproof.risk.models import CHECKED
+
     document = model.to_document()
     parts = [f"{model.name} (version {version(model)})\ndigest {model.digest.hex()}", _wrapped(model.description)]
-    checked = document.get("checked")
+    checked = document.get("checked", CHECKED.get(model.digest.hex()))
     if isinstance(checked, str):
         parts.append(_wrapped(checked))
     grid = document["grid"]["scenarios"] if "grid" in document else document["scenarios"]

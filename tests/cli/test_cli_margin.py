@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from cli_support import Run, document
+
+from riskproof.risk.models import CHECKED
 
 BOOK = ("--market", "market.json", "--portfolio", "book.csv")
 
@@ -38,6 +41,19 @@ def test_every_model_that_ships_can_be_shown_and_checked(run: Run) -> None:
         words = run("models", "show", m["name"]).stdout
         assert words.startswith(f"{m['name']} (version {m['version']})\ndigest {m['digest']}")
         assert f"{m['scenarios']} scenarios" in words or m["scenarios"] == 0
+
+
+def test_what_was_checked_is_said_of_every_model_that_ships_and_of_no_other(run: Run) -> None:
+    for m in document(run("models", "list", "--json"))["models"]:
+        node = json.loads(run("models", "show", m["name"], "--json").stdout)
+        said = node["checked"] if m["version"] == 2 else CHECKED[m["digest"]]
+        paragraphs = run("models", "show", m["name"]).stdout.split("\n\n")
+        assert textwrap.fill(said, 100) == paragraphs[2], m["name"]
+    words = " ".join(run("models", "show", "crypto-pm").stdout.split())
+    assert "Checked: the rows of the risk array are those of the kernel's literal twin" in words
+    own = json.loads(run("models", "show", "crypto-pm", "--json").stdout) | {"max_snapshot_age_seconds": 60}
+    Path("own.json").write_text(json.dumps(own, sort_keys=True, separators=(",", ":")))
+    assert "hecked" not in run("models", "show", "own.json").stdout
 
 
 def test_what_no_margin_depends_on_is_said(run: Run) -> None:
