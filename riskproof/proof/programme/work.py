@@ -37,14 +37,14 @@ from riskproof.units import MICROS_ONE
 
 # Microseconds of one core, above what was measured on the machine of benchmarks/README.md; tests/proof/test_work.py compares.
 _LISTED: Final = 30  # an instrument of a registry, read
-_OPTION: Final = 60  # an option priced in a state
+_OPTION: Final = 30  # an option priced in a state
 _SHOCK: Final = 150  # an option's volatility shocked
 _MOVE: Final = 25  # anything else, moved
-_COEFFICIENT: Final = 80  # a coefficient: computed, added up, made an integer
+_COEFFICIENT: Final = 40  # a coefficient: computed, added up, made an integer
 _CHARGE: Final = 300  # an instrument in a charge, for both margins
 _ALONE: Final = 60  # an instrument in a scenario by itself, long and short
 _FEED: Final = 1  # a feed of an exposure
-_TERM: Final = 8  # a coefficient in an operation of the aggregate
+_TERM: Final = 4  # a coefficient in an operation of the aggregate
 _DRAW: Final = 20  # a factor in a joint move
 _SHORT: Final = 512  # bits of a number that cost nothing more
 _LONG: Final = 4_096  # and from where on they cost their square
@@ -155,7 +155,9 @@ def _aggregate(model: MarginModel, live: int, sets: int) -> int:
     known = {f"{kind}.{g}": len(places) * live for g, places in model.groups.items() for kind in ("loss", "joint")}
     for one in model.tail.sets if model.tail is not None else ():
         each, parts = joint_moves(one.method)
-        known |= {f"{kind}.{one.id}": each * parts * live for kind in ("tail", "joint_tail")}
+        # The worst loss unfolds to every loss, another measure is one number.
+        size = parts * each * live if one.tail is None else parts
+        known |= {f"{kind}.{one.id}": size for kind in ("tail", "joint_tail")}
     terms: dict[str, _Unfolded] = {}
     for count, level in ((sets, model.aggregate.set_terms), (1, model.aggregate.account_terms)):
         for name, x in level:
