@@ -503,6 +503,17 @@ class TestMarketCache:
         assert (again is first) is kept
 
 
+def test_a_challenge_read_without_the_model_that_it_carries() -> None:
+    asked = margin_challenge("derive-pm2")
+    read = Challenge.from_bytes(asked.to_bytes(), read_model=False)
+    assert (read.model, read.digest) == (None, asked.digest)
+    assert replace(read, model=asked.model) == asked
+    broken = asked.to_bytes().replace(b'"schema":"riskproof/model/v2"', b'"schema":"riskproof/model/v3"')
+    assert Challenge.from_bytes(broken, read_model=False).model_digest == asked.model_digest
+    with pytest.raises(ProofError):
+        Challenge.from_bytes(broken)
+
+
 def test_too_many_coefficients() -> None:
     with pytest.raises(ProofError, match="model: 4097 rows over 1 columns of 256"):
         check_size(4_097, 1, 256)
