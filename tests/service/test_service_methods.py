@@ -256,6 +256,10 @@ def test_margins_and_attestations_under_models_of_version_2(live: Live, alice: C
     assert verdict.attestation.model_digest == model.digest
     answer = alice.verify_attestation(made.attestation, opening=alice.get_opening("alice", made.sequence))
     assert (answer.outcome, answer.checks[-1].number) == (Outcome.VALID, 25)
+    opening = alice.get_opening("alice", made.sequence)
+    answer = alice.verify_attestation(made.attestation, opening=opening, keys=alice.get_key_set())
+    assert (answer.outcome, answer.checks[-1].number) == (Outcome.VALID, 24)
+    assert "not recomputed: under a model of version 2 only what this venue signed is" in answer.notes
 
 
 def test_what_a_model_of_version_2_cannot_give(alice: Client, verifier: Client) -> None:
