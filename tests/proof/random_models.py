@@ -92,6 +92,17 @@ def random_grid(rng: random.Random, shocks: Sequence[str], ranges: bool) -> dict
 
 
 def random_charge(rng: random.Random, shocks: Sequence[str], collateral: bool, ranges: bool) -> dict[str, Any] | None:
+    made = random_kind(rng, shocks, collateral, ranges)
+    return made | {"scope": random_scope(rng)} if made is not None and rng.random() < 0.3 else made
+
+
+def random_scope(rng: random.Random) -> dict[str, Any]:
+    underlyings = {rng.choice(("in", "not_in")): rng.choice((["BTC"], ["ETH"], ["BTC", "USDT"]))}
+    kinds = rng.sample(("spot", "perpetual", "future", "option"), rng.randint(1, 3))
+    return rng.choice(({"underlyings": underlyings}, {"kinds": kinds}, {"underlyings": underlyings, "kinds": kinds}))
+
+
+def random_kind(rng: random.Random, shocks: Sequence[str], collateral: bool, ranges: bool) -> dict[str, Any] | None:
     kind = rng.choice(KINDS)
     exposure = rng.choice(EXPOSURES)
     if kind == "notional":

@@ -39,7 +39,7 @@ F = Fraction
 VENUES = ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"]
 DIGESTS = {
     "deribit-like": "a9e0a400169dc702",
-    "okx-like": "1bc1ef6058f8e715",
+    "okx-like": "477488ab4570172b",
     "span16": "5a3f135d00711d12",
     "tims10": "5dff95b74c06e2ce",
     "paradex24": "5f192fea6d4d6712",
@@ -312,14 +312,6 @@ def test_terms_by_hand() -> None:
     )
 
 
-def test_notional_of_some_underlyings() -> None:
-    charge = {"kind": "notional", "exposure": "perpetual"}
-    book = {"PERP": 1, "ETH-PERP": -2}
-    assert charged({**charge, "underlyings": {"in": ["BTC"]}}, book)[0] == 50
-    assert charged({**charge, "underlyings": {"not_in": ["BTC"]}}, book)[0] == 10
-    assert charged(charge, book)[0] == 60
-
-
 # --- models that ship -------------------------------------------------------------------------------------------------
 
 
@@ -496,14 +488,6 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "rate above the limit": (
         bare(kind="rate", rates={"initial": "101", "maintenance": "0"}),
         r"m\.charges\[0\]\.rates\.initial: 101 is out of range",
-    ),
-    "underlyings unsorted": (
-        charge(kind="notional", exposure="option", underlyings={"in": ["ETH", "BTC"]}),
-        r"m\.charges\[0\]\.underlyings\.in: no name, one twice, or not sorted",
-    ),
-    "underlyings of no kind": (
-        charge(kind="notional", exposure="option", underlyings=["BTC"]),
-        r"m\.charges\[0\]\.underlyings: not one known kind: list \(expected an object with one of in, not_in\)",
     ),
 }
 

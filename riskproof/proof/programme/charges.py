@@ -14,16 +14,16 @@ from riskproof.proof.programme.convex import Affine, Maximum, Unknown, magnitude
 from riskproof.risk.margining.book import Exposure, Holding
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
-from riskproof.risk.margining.charges.context import INITIAL, rate_of
+from riskproof.risk.margining.charges.context import INITIAL, Scoped, rate_of
 from riskproof.risk.margining.charges.delta import Delta, Roll, seconds_to
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
 from riskproof.risk.margining.charges.spreads import CalendarSpread
 from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.standard import StandardOption
 from riskproof.risk.margining.charges.terms import Rate, VegaTerm
-from riskproof.risk.margining.evaluate import expiry_pnl
-from riskproof.risk.margining.grid import BASE, Scenario, State
+from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
 from riskproof.risk.margining.market import terms
+from riskproof.risk.margining.scope import Scope
 from riskproof.units import INT64_MAX, SECONDS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -46,10 +46,19 @@ class Charges:
     margin: str
     note: Callable[[str], None]
 
+    def within(self, scope: Scope) -> Charges:
+        """These charges on a part of the netting set."""
+        parts = [replace(x, book=x.book.within(scope)) for x in self.together]
+        mine = next(n for n, x in enumerate(self.together) if x is self.listed)
+        return replace(self, listed=parts[mine], together=parts)
+
     def amount(self, name: str, charge: Charge) -> Affine:
         """A charge by its kind (ProofError for one that has no rows)."""
+        if isinstance(charge, Scoped):
+            return self.within(charge.scope).amount(name, charge.charge)
         if isinstance(charge, Notional):
-            return self._notional(name, charge)
+            rate = rate_of(charge.rates, self.margin)
+            return self._exposures(name, charge.exposure, lambda _: rate)
         if isinstance(charge, Haircut):
             return self._haircut()
         if isinstance(charge, Confidence):
@@ -129,13 +138,6 @@ class Charges:
             )
         amount = Affine(positions={i: c * charge for i, c in unit.items()})
         return magnitude(name, amount) if gross else maximum(name, [_ZERO, -amount])
-
-    def _notional(self, name: str, charge: Notional) -> Affine:
-        def rate(e: Exposure) -> Fraction:
-            named = not charge.names or (e.underlying in charge.names) == charge.named
-            return rate_of(charge.rates, self.margin) if named else Fraction(0)
-
-        return self._exposures(name, charge.exposure, rate)
 
     # ---- the kinds ---------------------------------------------------------------------------------------------------
 
@@ -296,20 +298,24 @@ class Charges:
             for h in holdings:
                 sides = []
                 for sign in (1, -1):
-                    one = Holding(h.place, h.listing, Fraction(sign))
-                    option = h.listing.kind is Kind.OPTION
-                    losses = [-s.weight * self._alone(one, s, option=option) for s in scenarios]
-                    worth = x.values.option(h.place, BASE) if option and charge.locked else 0
-                    locked = Fraction(sign * worth, 10**x.part.market.money_exponent)
-                    needed = max(Fraction(0), rate * max(losses, default=Fraction(0)), locked)
-                    sides.append(x.lots(h, sign * _fitting(needed * x.part.lot) / x.part.lot))
+                    needed = max(Fraction(0), rate * max((self._alone(h, sign, s) for s in scenarios), default=0))
+                    if charge.locked and h.listing.kind is Kind.OPTION:
+                        needed = max(needed, Fraction(sign * x.values.option(h.place, BASE)))
+                    lot = needed * x.part.lot / 10**x.part.market.money_exponent
+                    sides.append(x.lots(h, sign * _fitting(lot) / x.part.lot))
                 parts.append(maximum(f"{name} of {h.listing.name} of {x.label}", [_ZERO, *sides]))
         return total(parts)
 
-    def _alone(self, h: Holding, scenario: Scenario, *, option: bool) -> Fraction:
-        """P&L of a position alone, before weight and dampener."""
-        x = self.listed
-        return expiry_pnl((h,), scenario, x.values) if option else x.values.moves((h,), scenario.price)
+    def _alone(self, h: Holding, sign: int, scenario: Scenario) -> Fraction | int:
+        """Loss of one unit, long or short, alone in a scenario, in 10^-m; before the dampener."""
+        values = self.listed.values
+        if h.listing.kind is not Kind.OPTION:
+            return -scenario.weight * sign * values.move(h.place, scenario.price)
+        shocked = sign * values.option(h.place, scenario.state)
+        factor = values.static_factors(h.place)[shocked < 0]
+        lost = sign * values.option(h.place, BASE) - (shocked if factor == 1 else shocked * factor)
+        lost = abs(lost) if scenario.expiry_pnl == ADVERSE else lost
+        return lost if scenario.weight == 1 else lost * scenario.weight
 
     def _vega_term(self, name: str, charge: VegaTerm) -> Affine:
         x, rate = self.listed, rate_of(charge.rates, self.margin)
@@ -359,6 +365,8 @@ def _lines(listed: Listed) -> dict[tuple[str, int], list[Holding]]:
 
 def amount_of(made: Sequence[Charges], name: str, charge: Charge) -> Affine:
     """A charge of a netting set, of all attestations together."""
+    if isinstance(charge, Scoped):
+        return amount_of([c.within(charge.scope) for c in made], name, charge.charge)
     if not isinstance(charge, Delta) or not charge.beyond:
         return total(c.amount(name, charge) for c in made)
     rate, parts = rate_of(charge.rates, made[0].margin), dict[str, list[Affine]]()

@@ -88,10 +88,10 @@ def _specimen(model: MarginModel) -> MarginMarket:
 
 
 def _underlyings(node: Json, member: str = "") -> Iterator[str]:
-    """Underlyings that a document names: of scan ranges, markets of collateral, legs of offsets, factors of joint moves."""
+    """Underlyings that a document names: of scan ranges, markets of collateral, legs of offsets, scopes, factors of joint moves."""
     if isinstance(node, list):
         for x in node:
-            if member == "legs" and isinstance(x, str):
+            if member in ("legs", "in", "not_in") and isinstance(x, str):
                 yield x
             yield from _underlyings(x)
     elif isinstance(node, dict):

@@ -24,7 +24,7 @@ once in each state. Thousands, of which only the margins are asked for:
 
 How it is put together, downwards: `evaluate` (scenarios, aggregate) > `tail_values`, `values` (unit values in joint moves, in
 states) > `document` (the whole model) > `charges`, `aggregate`, `collateral`, `tail`, `pricing`, `volatility`, `grid` (one
-block of the document each) > `book` (netting sets and exposures) > `account`, `market` (inputs) > `nearest` (many prices at
+block of the document each) > `book`, `scope` (netting sets, exposures) > `account`, `market` (inputs) > `nearest` (many prices at
 once; `nearest_kernel`) > `black76`, `exact` (numbers).
 To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """

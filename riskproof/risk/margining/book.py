@@ -14,6 +14,7 @@ from riskproof.market.registry import Kind, Payoff
 from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.collateral import Asset, Collateral
 from riskproof.risk.margining.market import Listing, MarginMarket, terms
+from riskproof.risk.margining.scope import Scope
 
 EXPOSURES: Final = (
     "perpetual",
@@ -74,10 +75,23 @@ class NettingSet:
     spot: tuple[Holding, ...]
     receivables: Fraction
     _exposures: dict[str, tuple[Exposure, ...]] = field(default_factory=dict)
+    _within: dict[Scope, NettingSet] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         for h in self.spot:
             self.asset(h.listing.underlying)  # refuses what the model does not take
+
+    def within(self, scope: Scope) -> NettingSet:
+        """What a charge with a scope sees: this set without what is outside; expiries are shared with it."""
+        if scope not in self._within:
+            self._within[scope] = replace(
+                self,
+                options={key: held for key, held in self.options.items() if scope.takes(held[0].listing)},
+                delta_one=tuple(h for h in self.delta_one if scope.takes(h.listing)),
+                spot=tuple(h for h in self.spot if scope.takes(h.listing)),
+                _exposures={},
+            )
+        return self._within[scope]
 
     def exposures(self, kind: str) -> tuple[Exposure, ...]:
         """Exposures of a kind.
@@ -148,17 +162,31 @@ class NettingSet:
                 held = self._traded(options.pop(key, ()), own)
                 options |= {key: held} if held else {}
         options = {key: options[key] for key in sorted(options)}
-        known = {}
+        made = replace(self, options=options, delta_one=delta_one, _exposures=self._kept(options, delta_one))
+        listings = [self.market.listings[place] for place in trades]
+        for scope, part in self._within.items():
+            if any(map(scope.takes, listings)):
+                after = made.within(scope)
+                after._exposures.update(part._kept(after.options, after.delta_one))
+            else:
+                made._within[scope] = part
+        return made
+
+    def _kept(
+        self, options: dict[tuple[str, int], tuple[Holding, ...]], delta_one: tuple[Holding, ...]
+    ) -> dict[str, tuple[Exposure, ...]]:
+        """The exposures that are known, after the options and the perpetuals and futures have become these."""
+        kept = {}
         for kind, before in self._exposures.items():
             if kind in _BY_EXPIRY:
                 old = dict(zip(self.options, before, strict=True))
-                known[kind] = tuple(
-                    self._option_exposure(kind, key[0], held) if key in touched else old[key]
+                kept[kind] = tuple(
+                    old[key] if held is self.options.get(key) else self._option_exposure(kind, key[0], held)
                     for key, held in options.items()
                 )
-            elif delta_one is self.delta_one or kind in ("spot", "collateral"):
-                known[kind] = before
-        return replace(self, options=options, delta_one=delta_one, _exposures=known)
+            elif delta_one == self.delta_one or kind in ("spot", "collateral"):
+                kept[kind] = before
+        return kept
 
     def _traded(self, holdings: tuple[Holding, ...], trades: dict[int, Fraction]) -> tuple[Holding, ...]:
         """Holdings after trades, by place; themselves without any."""

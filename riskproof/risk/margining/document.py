@@ -132,7 +132,7 @@ class MarginModel:
                 used.add(name)
                 ahead += terms.get(name, [])
         charged = {name: charge for name, charge in self.charges if f"charge.{name}" in used}
-        groups = {getattr(charge, "group", None) for charge in charged.values()}
+        groups = {getattr(charges.whole(charge), "group", None) for charge in charged.values()}
         groups |= {name.partition(".")[2] for name in used if name.startswith(("loss.", "joint."))}
         sets = () if self.tail is None else self.tail.sets
         return (
@@ -288,6 +288,7 @@ def _tail(node: Json) -> Tail:
 
 def _check_uses(charge: Charge, groups: frozenset[str], vols: frozenset[str], ranges: bool, where: str) -> None:
     """ModelError if a charge refers to what the model does not have, or to what means something else in it."""
+    charge = charges.whole(charge)
     group, vol = getattr(charge, "group", None), getattr(charge, "vol", None)
     if group is not None and group not in groups:
         raise ModelError(f"no scenario of group {group!r}", where=f"{where}.group", expected=", ".join(sorted(groups)))

@@ -17,6 +17,7 @@
 | `standalone` | `standalone` | what each position loses by itself, summed: margin without netting |
 | `vega_term`, `rate` | `terms` | a share of what expiries' volatility risks cancel; interest rate risk |
 
+Any of them but `offset` may have a `scope` (`riskproof.risk.margining.scope`): it is computed on that part of the netting set.
 Exposures and confidences are `riskproof.risk.margining.book`'s. A new kind is a class
 with `parse`, `to_document` and `amount`, listed in `KINDS`. One that is of the whole account has `account_amount` too, and the
 aggregate's account terms alone can name it.
@@ -30,7 +31,7 @@ from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining.charges.basis import Basis
-from riskproof.risk.margining.charges.context import AccountCharge, Charge
+from riskproof.risk.margining.charges.context import AccountCharge, Charge, Scoped, whole
 from riskproof.risk.margining.charges.delta import Delta, Roll
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
 from riskproof.risk.margining.charges.spreads import CalendarSpread, Offset
@@ -38,8 +39,9 @@ from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.standard import StandardOption
 from riskproof.risk.margining.charges.terms import Rate, VegaTerm
 from riskproof.risk.margining.grid import choice
+from riskproof.risk.margining.scope import Scope
 
-__all__ = ["KINDS", "AccountCharge", "Basis", "Charge", "of_account", "parse"]
+__all__ = ["KINDS", "AccountCharge", "Basis", "Charge", "Scoped", "of_account", "parse", "whole"]
 
 
 class _Kind(Protocol):
@@ -82,4 +84,9 @@ def parse(node: Json, where: str, *, has_collateral: bool) -> tuple[str, Charge]
     kind = choice(node["kind"], f"{where}.kind", *KINDS)
     if kind == "haircut" and not has_collateral:
         raise ModelError("haircuts without a collateral block", where=f"{where}.kind", expected="a collateral block")
-    return name, KINDS[kind].parse({k: v for k, v in node.items() if k not in ("id", "kind")}, where)
+    charge = KINDS[kind].parse({k: v for k, v in node.items() if k not in ("id", "kind", "scope")}, where)
+    if "scope" not in node:
+        return name, charge
+    if of_account(charge):
+        raise ModelError("a charge of the whole account", where=f"{where}.scope", expected="no scope")
+    return name, Scoped(charge, Scope.parse(node["scope"], f"{where}.scope"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.risk.margining import exact
+from riskproof.risk.margining.scope import Scope
 
 if TYPE_CHECKING:
     from riskproof.risk.margining.book import NettingSet
@@ -29,6 +31,25 @@ class Charge(Protocol):
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
         """The amount for initial or maintenance margin, exact, in the settlement currency."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """A charge of any kind, on a part of the netting set."""
+
+    charge: Charge
+    scope: Scope
+
+    def to_document(self) -> dict[str, Json]:
+        return {**self.charge.to_document(), "scope": self.scope.to_document()}
+
+    def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
+        return self.charge.amount(book.within(self.scope), values, margin)
+
+
+def whole(charge: Charge) -> Charge:
+    """A charge without its scope."""
+    return charge.charge if isinstance(charge, Scoped) else charge
 
 
 # A netting set and its largest loss in the scenarios of a group.

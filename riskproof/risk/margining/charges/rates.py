@@ -1,7 +1,6 @@
 """Charges that are a rate times an exposure.
 
-notional      rate E                                           summed over the exposures of the kind; with
-                                                                   `"underlyings": {"in": [...]}` or `{"not_in": [...]}` of some
+notional      rate E                                           summed over the exposures of the kind
 haircut       h(asset) V                                       V the value of collateral, h the collateral block's rates
 confidence    rate (1 - c) E, where c < threshold              c the least confidence of the named feeds, by exposure;
                                                                    one that is not published is refused, or counts as `missing`
@@ -21,8 +20,7 @@ from riskproof.errors import ModelError
 from riskproof.risk.margining import exact
 from riskproof.risk.margining.book import EXPOSURES
 from riskproof.risk.margining.charges.context import INITIAL, parse_rates, rate_of, rates_document
-from riskproof.risk.margining.grid import choice, identifier
-from riskproof.risk.margining.volatility import one_of
+from riskproof.risk.margining.grid import choice
 
 if TYPE_CHECKING:
     from riskproof.risk.margining.book import Exposure, NettingSet
@@ -42,40 +40,18 @@ class Notional:
 
     exposure: str
     rates: Rates
-    names: tuple[str, ...] = ()
-    named: bool = False
 
     @classmethod
     def parse(cls, members: dict[str, Json], where: str) -> Notional:
-        m = encoding.members(members, where, ("exposure", "rates"), ("underlyings",))
-        exposure = choice(m["exposure"], f"{where}.exposure", *EXPOSURES)
-        rates = parse_rates(m["rates"], f"{where}.rates")
-        if "underlyings" not in m:
-            return cls(exposure, rates)
-        kind, names = one_of(m["underlyings"], f"{where}.underlyings", "in", "not_in")
-        at = f"{where}.underlyings.{kind}"
-        listed = [identifier(x, f"{at}[{i}]") for i, x in enumerate(encoding.array(names, at, max_length=256))]
-        if not listed or listed != sorted(set(listed)):
-            raise ModelError("no name, one twice, or not sorted", where=at, expected="underlyings in ascending order")
-        return cls(exposure, rates, tuple(listed), kind == "in")
+        m = encoding.members(members, where, ("exposure", "rates"))
+        return cls(choice(m["exposure"], f"{where}.exposure", *EXPOSURES), parse_rates(m["rates"], f"{where}.rates"))
 
     def to_document(self) -> dict[str, Json]:
-        document: dict[str, Json] = {
-            "kind": "notional",
-            "exposure": self.exposure,
-            "rates": rates_document(self.rates),
-        }
-        if self.names:
-            document["underlyings"] = {"in" if self.named else "not_in": list(self.names)}
-        return document
+        return {"kind": "notional", "exposure": self.exposure, "rates": rates_document(self.rates)}
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
-        amounts = (
-            e.amount
-            for e in book.exposures(self.exposure)
-            if not self.names or (e.underlying in self.names) == self.named
-        )
-        return rate_of(self.rates, margin) * sum(amounts, Fraction(0))
+        total = sum((e.amount for e in book.exposures(self.exposure)), Fraction(0))
+        return rate_of(self.rates, margin) * total
 
 
 @dataclass(frozen=True, slots=True)
