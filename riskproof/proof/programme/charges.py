@@ -14,6 +14,7 @@ from riskproof.proof.programme.convex import Affine, Maximum, Unknown, magnitude
 from riskproof.risk.margining.book import Exposure, Holding
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
+from riskproof.risk.margining.charges.closing import Fee, LiquidityTier
 from riskproof.risk.margining.charges.context import INITIAL, Scoped, rate_of
 from riskproof.risk.margining.charges.delta import Delta, Roll, seconds_to
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
@@ -21,6 +22,7 @@ from riskproof.risk.margining.charges.spreads import CalendarSpread
 from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.standard import StandardOption
 from riskproof.risk.margining.charges.terms import Rate, VegaTerm
+from riskproof.risk.margining.exact import text
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
 from riskproof.risk.margining.market import terms
 from riskproof.risk.margining.scope import Scope
@@ -81,6 +83,8 @@ class Charges:
             return self._vega_term(name, charge)
         if isinstance(charge, Rate):
             return self._rate(name, charge)
+        if isinstance(charge, Fee):
+            return self._fee(name, charge)
         if isinstance(charge, CalendarSpread):
             return self._calendar_spread(name, charge)
         return weighted(Unknown(f"charge {name}", _ZERO))
@@ -138,6 +142,15 @@ class Charges:
             )
         amount = Affine(positions={i: c * charge for i, c in unit.items()})
         return magnitude(name, amount) if gross else maximum(name, [_ZERO, -amount])
+
+    def exposure_sizes(self, name: str, kind: str) -> dict[str, Affine]:
+        """Exposures of a kind by the expiry or the instrument that they are of."""
+        sizes = {}
+        for e in self._listed(kind):
+            first = e.holdings[0].listing
+            of = f"{e.underlying} {first.expiry}" if first.kind is Kind.OPTION else first.name
+            sizes[of] = total(self._exposure(name, kind, e.holdings, Fraction(1)))
+        return sizes
 
     # ---- the kinds ---------------------------------------------------------------------------------------------------
 
@@ -261,6 +274,17 @@ class Charges:
             parts.append(size.times(price * max(rate, charge.per_year * years)))
         return total(parts)
 
+    def _fee(self, name: str, charge: Fee) -> Affine:
+        x, parts = self.listed, []
+        for h in chain(x.book.delta_one, x.book.spot, *x.book.options.values()):
+            cost = charge.of_unit(h, x.values, self.margin)
+            if h.listing.kind is Kind.SPOT:
+                parts.append(x.lots(h, cost))  # which is held, not owed
+            elif cost:
+                size = x.lots(h, _fitting(cost * x.part.lot) / x.part.lot)
+                parts.append(magnitude(f"{name} on {h.listing.name} of {x.label}", size))
+        return total(parts)
+
     def _calendar_spread(self, name: str, charge: CalendarSpread) -> Affine:
         """At most half of each line's |delta| at the highest of the rates at which it could be paired with another line.
 
@@ -298,13 +322,20 @@ class Charges:
             for h in holdings:
                 sides = []
                 for sign in (1, -1):
-                    needed = max(Fraction(0), rate * max((self._alone(h, sign, s) for s in scenarios), default=0))
+                    needed = max(Fraction(0), rate * self._largest(h, sign, charge.group, scenarios))
                     if charge.locked and h.listing.kind is Kind.OPTION:
                         needed = max(needed, Fraction(sign * x.values.option(h.place, BASE)))
                     lot = needed * x.part.lot / 10**x.part.market.money_exponent
                     sides.append(x.lots(h, sign * _fitting(lot) / x.part.lot))
                 parts.append(maximum(f"{name} of {h.listing.name} of {x.label}", [_ZERO, *sides]))
         return total(parts)
+
+    def _largest(self, h: Holding, sign: int, group: str, scenarios: Sequence[Scenario]) -> Fraction | int:
+        """The largest loss of one unit, long or short, alone in the scenarios of a group, in 10^-m."""
+        known, key = self.listed.losses, (group, h.place, sign)
+        if key not in known:
+            known[key] = max((self._alone(h, sign, s) for s in scenarios), default=0)
+        return known[key]
 
     def _alone(self, h: Holding, sign: int, scenario: Scenario) -> Fraction | int:
         """Loss of one unit, long or short, alone in a scenario, in 10^-m; before the dampener."""
@@ -313,8 +344,10 @@ class Charges:
             return -scenario.weight * sign * values.move(h.place, scenario.price)
         shocked = sign * values.option(h.place, scenario.state)
         factor = values.static_factors(h.place)[shocked < 0]
-        lost = sign * values.option(h.place, BASE) - (shocked if factor == 1 else shocked * factor)
-        lost = abs(lost) if scenario.expiry_pnl == ADVERSE else lost
+        counted: Fraction | int = shocked if factor == 1 else shocked * factor
+        lost: Fraction | int = sign * values.option(h.place, BASE) - counted
+        if scenario.expiry_pnl == ADVERSE and lost < 0:
+            lost = -lost
         return lost if scenario.weight == 1 else lost * scenario.weight
 
     def _vega_term(self, name: str, charge: VegaTerm) -> Affine:
@@ -367,6 +400,8 @@ def amount_of(made: Sequence[Charges], name: str, charge: Charge) -> Affine:
     """A charge of a netting set, of all attestations together."""
     if isinstance(charge, Scoped):
         return amount_of([c.within(charge.scope) for c in made], name, charge.charge)
+    if isinstance(charge, LiquidityTier):
+        return _tiers(made, name, charge)
     if not isinstance(charge, Delta) or not charge.beyond:
         return total(c.amount(name, charge) for c in made)
     rate, parts = rate_of(charge.rates, made[0].margin), dict[str, list[Affine]]()
@@ -377,6 +412,22 @@ def amount_of(made: Sequence[Charges], name: str, charge: Charge) -> Affine:
         maximum(f"{name} of {underlying}, beyond", [_ZERO, total(sizes) + Affine(-charge.beyond)]).times(rate)
         for underlying, sizes in parts.items()
     )
+
+
+def _tiers(made: Sequence[Charges], name: str, charge: LiquidityTier) -> Affine:
+    """What is beyond each tier, of an exposure of all attestations together: a tier begins once."""
+    exposures: dict[str, list[Affine]] = {}
+    for c in made:
+        for of, size in c.exposure_sizes(name, charge.exposure).items():
+            exposures.setdefault(of, []).append(size)
+    parts = []
+    for of, sizes in exposures.items():
+        for tier in charge.tiers:
+            beyond = total(sizes) + Affine(-tier.beyond)
+            what = f"{name} of {of}, beyond {text(tier.beyond)}"
+            excess = beyond if not tier.beyond else maximum(what, [_ZERO, beyond])
+            parts.append(excess.times(rate_of(tier.rates, made[0].margin)))
+    return total(parts)
 
 
 def _fitting(rate: Fraction) -> Fraction:

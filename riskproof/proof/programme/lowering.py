@@ -190,25 +190,25 @@ class Lowering:
         for node, _ in a.nodes:
             self._parts(node)
 
-    def _terms(self, parts: Parts, a: Affine) -> tuple[Fraction, dict[int, Fraction], Parts]:
-        """parts - a, as constant, coefficients on lots and multipliers on auxiliaries."""
+    def _multipliers(self, parts: Parts, a: Affine) -> Parts:
+        """What parts - a has on the auxiliaries."""
         combined = dict(parts)
         for node, weight in a.nodes:
             for x, multiplier in self._parts(node).items():
                 combined[x] = combined.get(x, Fraction(0)) - weight * multiplier
-        return -a.constant, {i: -c for i, c in a.positions.items()}, combined
+        return combined
 
     def _exact(self, parts: Parts, a: Affine, limit: int) -> int | None:
         """The fewest decimals, at most `limit`, with which parts - a has integer coefficients of 64 bits, or None."""
-        terms = self._terms(parts, a)
-        found = self._within(terms, limit, rounded=False)
-        return self._within(terms, limit, rounded=True) if found is None else found
+        combined = self._multipliers(parts, a)
+        found = self._within(a, combined, limit, rounded=False)
+        return self._within(a, combined, limit, rounded=True) if found is None else found
 
-    def _within(self, terms: tuple[Fraction, dict[int, Fraction], Parts], limit: int, *, rounded: bool) -> int | None:
+    def _within(self, a: Affine, combined: Parts, limit: int, *, rounded: bool) -> int | None:
         """As `_exact`; with `rounded`, coefficients on lots that are not negative may be rounded, with as many decimals as fit."""
-        constant, positions, combined = terms
+        positions = a.positions
         rough = {i for i in positions if i in self.held} if rounded else set[int]()
-        needs = [_decimals(constant)]
+        needs = [_decimals(a.constant)]
         needs += map(_decimals_of, {c.denominator for i, c in positions.items() if i not in rough})
         needs += [None if (d := _decimals(m)) is None else d + self.decimals[x] for x, m in combined.items()]
         least = 0
@@ -247,7 +247,7 @@ class Lowering:
             split = self._above(f"{name}, linear part", (linear,), signed=True)
             parts = {**parts, **{x: -m for x, m in split.items()}}
             a = Affine(a.constant, {}, a.nodes)
-        constant, positions, combined = self._terms(parts, a)
+        combined = self._multipliers(parts, a)
         if decimals is None:  # multipliers are rounded, with as many decimals as fit
             decimals, least = self.limit, max((self.decimals[x] for x in combined), default=0)
             while decimals > least and any(
@@ -257,14 +257,14 @@ class Lowering:
         if micros:
             decimals = max(decimals, MICROS_EXPONENT)
         rounded = {x: _floor(m * Fraction(10) ** (decimals - self.decimals[x])) for x, m in combined.items()}
-        whole = {i: _scaled(c, decimals) for i, c in positions.items()}
+        whole = {i: _scaled_down(-c.numerator, c.denominator, decimals) for i, c in a.positions.items()}
         if any(abs(c) > INT64_MAX for c in (*rounded.values(), *whole.values())):
             raise _too_fine(name)
         return self._add(
             Row(
                 name,
                 decimals,
-                _floor(constant * 10**decimals),
+                _floor(-a.constant * 10**decimals),
                 10 ** (decimals - MICROS_EXPONENT) if micros else 0,
                 {i: c for i, c in whole.items() if c},
                 {x: c for x, c in rounded.items() if c},
@@ -315,10 +315,10 @@ def _decimals_of(denominator: int) -> int | None:
     return max(twos, fives) if rest == 1 else None
 
 
-def _scaled(value: Fraction, decimals: int) -> int:
-    """value in 10^-decimals, rounded down."""
-    scaled: int = value.numerator * 10**decimals
-    return scaled // value.denominator
+def _scaled_down(numerator: int, denominator: int, decimals: int) -> int:
+    """A number in 10^-decimals, rounded down."""
+    scaled: int = numerator * 10**decimals
+    return scaled // denominator
 
 
 def _largest(positions: dict[int, Fraction]) -> Fraction:

@@ -72,6 +72,7 @@ class Listed:
         book: as the engine arranges it, with one unit of everything; collateral on the terms that ask most.
         markets: what the book's underlying may be, which depends on what is held.
         label: for names.
+        losses: the largest loss of one unit alone, 10^-m, by (group, place, 1 long or -1 short); `Charges` keeps it here.
     """
 
     part: MarketPart
@@ -79,6 +80,7 @@ class Listed:
     markets: tuple[str | None, ...]
     values: UnitValues
     label: str
+    losses: dict[tuple[str, int, int], Fraction | int] = field(default_factory=dict)
     _long: dict[int, Affine] = field(default_factory=dict)
 
     def long(self, h: Holding) -> Affine:

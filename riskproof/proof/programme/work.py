@@ -21,8 +21,9 @@ from riskproof.market.registry import Instrument, Kind
 from riskproof.proof.challenge import AnyModel
 from riskproof.proof.rows import AttestedMarket
 from riskproof.risk.margining.aggregate import Expression
-from riskproof.risk.margining.charges import Charge
+from riskproof.risk.margining.charges import Charge, whole
 from riskproof.risk.margining.charges.basis import Basis
+from riskproof.risk.margining.charges.closing import LiquidityTier
 from riskproof.risk.margining.charges.rates import Confidence
 from riskproof.risk.margining.charges.spreads import CalendarSpread, Offset
 from riskproof.risk.margining.charges.standalone import Standalone
@@ -78,7 +79,7 @@ def work(model: AnyModel, attested: Sequence[AttestedMarket]) -> int:
     moves, drawing = _joint(model.tail)
     states = {BASE, *(s.state for s in model.scenarios)}
     spent = _LISTED * listed + drawing
-    for _, charge in model.charges:
+    for charge in (whole(charge) for _, charge in model.charges):
         states |= _states(charge)
         spent += _charge(charge, model, options, others)
     spent += _OPTION * options * (len(states) + moves)
@@ -130,6 +131,8 @@ def _charge(charge: Charge, model: MarginModel, options: int, others: int) -> in
         return spent + _FEED * live * len(charge.feeds) * (1 + others)
     if isinstance(charge, CalendarSpread):
         return spent * (1 + len(charge.pairs))
+    if isinstance(charge, LiquidityTier):
+        return spent * (1 + len(charge.tiers))
     return spent * (1 + len(charge.spreads)) if isinstance(charge, Offset) else spent
 
 
