@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 
 from riskproof.errors import SnapshotError
@@ -23,6 +24,10 @@ from riskproof.risk.margining import nearest_kernel as kernel
 from riskproof.risk.margining.grid import BASE
 from riskproof.risk.margining.markets import from_market
 from riskproof.risk.margining.nearest import Option, Terms
+from riskproof.risk.margining.tail import Tail
+from riskproof.risk.margining.tail_values import JointValues
+from riskproof.risk.tail.history import Factor
+from riskproof.risk.tail.moves import Moves
 from riskproof.units import SECONDS_PER_YEAR
 
 ONE = 10**18
@@ -313,3 +318,32 @@ def test_what_cannot_be_priced_is_refused_when_it_is_asked_for(market: Any) -> N
         values.option(place, BASE)
     with pytest.raises(SnapshotError, match="no volatility"):
         evaluate_model(model, without, Account(((place, Fraction(1)),), ()))
+
+
+def joint_values(market: Any) -> JointValues:
+    """Values under 40 joint moves of prices and volatilities."""
+    factors = tuple(Factor(u, days) for u in ("BTC", "ETH") for days in (0, 7, 30))
+    ratios = np.random.default_rng(4).integers(6 * 10**11, 16 * 10**11, (40, len(factors)))
+    values = JointValues(replace(load_model("derive-pm2"), tail=Tail((), ("USD",))), market)
+    values._parts[0] = (Moves(tuple(map(str, range(40))), factors, ratios),)
+    return values
+
+
+def test_joint_moves_together_and_one_by_one(market: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [n for n, x in enumerate(market.listings) if x.strike is not None and x.volatility is not None][::17]
+    together, singly = joint_values(market), joint_values(market)
+    together.price_units(0, places)
+    assert set(together._units) == {(0, place) for place in places}
+    monkeypatch.setattr(JointValues, "price_units", lambda *_: None)
+    assert [together.units(0, place) for place in places] == [singly.units(0, place) for place in places]
+
+
+@pytest.mark.parametrize(("volatility", "what"), [(None, "no volatility"), (Fraction(-1, 2), "a negative volatility")])
+def test_joint_moves_of_what_cannot_be_priced_are_refused(market: Any, volatility: Fraction | None, what: str) -> None:
+    place = next(n for n, x in enumerate(market.listings) if x.strike is not None)
+    listings = list(market.listings)
+    listings[place] = replace(listings[place], volatility=volatility)
+    values = joint_values(replace(market, listings=tuple(listings)))
+    values.price_units(0, [place])
+    with pytest.raises(SnapshotError, match=what):
+        values.units(0, place)

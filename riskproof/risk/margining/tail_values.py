@@ -168,13 +168,13 @@ class JointValues(UnitValues):
         return [(x + (y - x) * share) / RATIO_ONE for x, y in columns]
 
     def _volatility(self, place: int, listing: Listing, forward: Forward, state: State) -> int:
-        if listing.volatility is not None and isinstance(state, Moved):
+        if listing.volatility is not None and listing.volatility >= 0 and isinstance(state, Moved):
             return exact.fine(listing.volatility * state.volatility_ratio)
         return super()._volatility(place, listing, forward, state)
 
     def _volatilities(self, place: int, listing: Listing, states: Sequence[State]) -> list[int]:
         forward = self.market.forward(listing)
-        if listing.volatility is None:
+        if listing.volatility is None or listing.volatility < 0:
             return [self._volatility(place, listing, forward, state) for state in states]
         whole, common = self._ratios_of(states)
         up, down = listing.volatility.numerator * exact.FINE_ONE, listing.volatility.denominator * common

@@ -31,6 +31,7 @@ from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import BASE, State
 from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
 from riskproof.risk.margining.pricing import INDEX
+from riskproof.risk.margining.volatility import Skew
 from riskproof.units import round_half_even
 
 if TYPE_CHECKING:
@@ -231,9 +232,9 @@ class UnitValues:
             strike, _ = terms(listing)
             if strike <= 0 or forward.price <= 0:
                 raise _not_positive(listing)
-            k = exact.ln(strike / forward.price)
-            seconds = max(forward.seconds, 0)
-            shocked = volatility.shock(state.vol).shocked(listing.volatility, k, seconds, volatility.scaling)
+            shock, seconds = volatility.shock(state.vol), max(forward.seconds, 0)
+            k = exact.ln(strike / forward.price) if isinstance(shock, Skew) else _ZERO  # no other shock asks for it
+            shocked = shock.shocked(listing.volatility, k, seconds, volatility.scaling)
             found = self._vols[key] = exact.fine(shocked)
         return found
 
