@@ -45,7 +45,10 @@ KINDS = (
     "vega_term",
     "rate",
     "calendar_spread",
+    "liquidity_tier",
+    "fee",
 )
+INSTRUMENTS = ("spot", "perpetual", "future", "option")
 
 
 def decimal(rng: random.Random, low: int, high: int, places: int = 2) -> str:
@@ -98,7 +101,7 @@ def random_charge(rng: random.Random, shocks: Sequence[str], collateral: bool, r
 
 def random_scope(rng: random.Random) -> dict[str, Any]:
     underlyings = {rng.choice(("in", "not_in")): rng.choice((["BTC"], ["ETH"], ["BTC", "USDT"]))}
-    kinds = rng.sample(("spot", "perpetual", "future", "option"), rng.randint(1, 3))
+    kinds = rng.sample(INSTRUMENTS, rng.randint(1, 3))
     return rng.choice(({"underlyings": underlyings}, {"kinds": kinds}, {"underlyings": underlyings, "kinds": kinds}))
 
 
@@ -149,6 +152,17 @@ def random_kind(rng: random.Random, shocks: Sequence[str], collateral: bool, ran
         return {"kind": kind, "vol": rng.choice(shocks), "rates": rates(rng)} if shocks else None
     if kind == "rate":
         return {"kind": kind, "rates": rates(rng, 10)}
+    if kind == "liquidity_tier":
+        beyond = sorted(rng.sample((0, 1, 5_000, 70_000, 1_000_000, 30_000_000), rng.randint(1, 3)))
+        return {
+            "kind": kind,
+            "exposure": exposure,
+            "tiers": [{"beyond": str(b), "rates": rates(rng, 30)} for b in beyond],
+        }
+    if kind == "fee":
+        kinds = rng.sample(INSTRUMENTS, rng.randint(1, 4))
+        capped = "option" in kinds and rng.random() < 0.6
+        return {"kind": kind, "kinds": kinds, "rates": rates(rng, 5)} | ({"cap": number(rng, 0, 60)} if capped else {})
     days = sorted(rng.sample(range(130), 2))
     near, far = {"from": "0", "to": str(days[0] + 1)}, {"from": str(days[0]), "to": str(days[1] + 1)}
     whole = {"from": "0", "to": "1000"}

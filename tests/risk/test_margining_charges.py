@@ -1,4 +1,4 @@
-"""Charges of a part of the netting set: by hand, as whole accounts of that part, and mistakes in the documents."""
+"""Charges of a part of the netting set, by size, of closing: by hand, by literal twins, and mistakes in the documents."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from test_margining_venues import MARKET, RATES, base, charged, model
+from test_margining_venues import MARKET, RATES, base, charged, model, run
 
 from riskproof.errors import ModelError
-from riskproof.market.registry import Kind
+from riskproof.market.registry import Kind, Payoff
 from riskproof.risk.margining import Account, Listing, MarginMarket, MarginModel, MarginReport, evaluate_model
+from riskproof.risk.margining.book import EXPOSURES
 from riskproof.risk.margining.incremental import AccountMargin
 
 F = Fraction
@@ -57,6 +58,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "standalone": {"kind": "standalone", "locked": True, "rates": RATES},
     "vega_term": {"kind": "vega_term", "vol": "up", "rates": RATES},
     "rate": {"kind": "rate", "rates": RATES},
+    "liquidity_tier": {"kind": "liquidity_tier", "exposure": "option", "tiers": [{"beyond": "250", "rates": RATES}]},
+    "fee": {"kind": "fee", "kinds": ["spot", "perpetual", "future", "option"], "rates": RATES, "cap": "0.25"},
 }
 SCOPES: list[dict[str, Any]] = [
     {"underlyings": {"in": ["BTC"]}},
@@ -129,12 +132,10 @@ def test_what_is_out_of_scope_does_not_offset() -> None:
 
 
 @pytest.mark.parametrize("sets", ["account", "underlying"])
-def test_after_trades_a_scope_sees_the_account_with_the_trades(sets: str) -> None:
-    charges = [
-        {"id": f"c{n}_{k}", **charge, "scope": scope}
-        for n, charge in enumerate(KINDS.values())
-        for k, scope in enumerate(SCOPES)
-    ]
+@pytest.mark.parametrize("scope", [None, *SCOPES])
+def test_after_trades_a_charge_is_that_of_the_account_with_the_trades(sets: str, scope: dict[str, Any] | None) -> None:
+    own = {} if scope is None else {"scope": scope}
+    charges = [{"id": f"c{n}", **charge, **own} for n, charge in enumerate(KINDS.values())]
     m = model(charges=charges, netting={"sets": sets}, collateral=COLLATERAL)
     before = {"PERP": F(3), "C30": F(-2), "P60": F(1), "ETH-PERP": F(-5), "FUTURE": F(-1), "BTC": F(2), "ETH-P30": F(1)}
     account = AccountMargin(m, COINS, Account.build(COINS, before))
@@ -150,12 +151,97 @@ def test_after_trades_a_scope_sees_the_account_with_the_trades(sets: str) -> Non
         assert account.after({COINS.place(n): q for n, q in trade.items()}) == expected, trade
 
 
+# --- tiers ------------------------------------------------------------------------------------------------------------
+
+
+def test_tiers_are_marginal() -> None:
+    tiers = [
+        {"beyond": "0", "rates": {"initial": "0.01", "maintenance": "0"}},
+        {"beyond": "200", "rates": {"initial": "0.02", "maintenance": "0.01"}},
+        {"beyond": "300", "rates": {"initial": "0.04", "maintenance": "0.5"}},
+    ]
+    m = one_charge({"kind": "liquidity_tier", "exposure": "perpetual", "tiers": tiers})
+    for size, initial, maintenance in (("1", "1", "0"), ("-2.5", "3.5", "0.5"), ("4", "12", "52")):
+        assert run(m, {"PERP": size}).charges["x"] == (F(initial), F(maintenance))
+    # Each exposure begins at the first tier, whatever its sign and its underlying; an inverse contract's is its notional.
+    assert run(m, {"PERP": -4, "ETH-PERP": 25, "INVERSE": 5}).charges["x"][0] == 12 + F("3.5") + F("3.5")
+
+
+@pytest.mark.parametrize("kind", EXPOSURES)
+def test_tiers_of_every_exposure_as_their_literal_twin(kind: str) -> None:
+    beyond, rates = ("0", "75", "400"), ("0.3", "0", "2/3")
+    tiers = [{"beyond": b, "rates": {"initial": r, "maintenance": "1"}} for b, r in zip(beyond, rates, strict=True)]
+    m = one_charge({"kind": "liquidity_tier", "exposure": kind, "tiers": tiers}, collateral=COLLATERAL)
+    assert MarginModel.from_document(m.to_document()) == m
+    charged_ = set()
+    for book in books(12):
+        sizes = exposures(kind, book)
+        steps = [[max(F(0), e - F(b)) for e in sizes] for b in beyond]
+        initial = sum((F(r) * sum(step) for r, step in zip(rates, steps, strict=True)), F(0))
+        assert on(m, book).charges["x"] == (initial, sum(map(sum, steps)))
+        charged_.add(initial)
+    assert len(charged_) > 4
+
+
+def exposures(kind: str, book: dict[str, Fraction]) -> list[Fraction]:
+    """Exposures of a kind, from the page's table."""
+    held = [(COINS.listings[COINS.place(n)], q) for n, q in book.items()]
+    prices = {"BTC": 100, "ETH": 10}
+    base = kind.removesuffix("_mark")
+    if base in ("perpetual", "future", "spot", "collateral"):
+        found = []
+        for x, q in held:
+            if x.kind.value == base.replace("collateral", "spot") and x.name != "USD" and x.mark is not None:
+                price = F(1) if x.payoff is Payoff.INVERSE else x.mark if kind != base or base == "collateral" else None
+                found.append(abs(q) * x.unit * (prices[x.underlying] if price is None else price))
+        return found
+    expiries: dict[Any, dict[Any, Fraction]] = {}
+    for x, q in held:
+        if x.kind is Kind.OPTION:
+            key = x.strike if kind == "option_naked_short" else x.name
+            expiry = expiries.setdefault((x.underlying, x.expiry), {})
+            expiry[key] = expiry.get(key, F(0)) + q
+    return [
+        prices[u] * sum((abs(q) if kind == "option" else max(-q, F(0)) for q in sizes.values()), F(0))
+        for (u, _), sizes in expiries.items()
+    ]
+
+
+# --- fees -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_fee_is_by_position_and_capped_by_an_options_value() -> None:
+    """C30 is worth 10, P60 10, ETH-P30 10; PERP, FUTURE cost the index, INVERSE its notional of 50."""
+    book = {"PERP": -2, "FUTURE": "0.5", "INVERSE": -1, "C30": 2, "P60": -1, "ETH-P30": 1}
+    charge = {"kind": "fee", "kinds": ["perpetual", "future", "option"]}
+    assert charged(charge, book)[0] == F(1, 2) * (200 + 50 + 50 + 200 + 100 + 10)
+    assert charged(charge | {"cap": "0.75"}, book)[0] == F(1, 2) * (200 + 50 + 50) + F("7.5") * 3 + 5
+    assert charged(charge | {"cap": "0.75"}, book)[1] == F(1, 4) * (200 + 50 + 50) + F("7.5") * 3 + F("2.5")
+    assert charged(charge | {"cap": "0"}, book)[0] == 150
+    assert charged({"kind": "fee", "kinds": ["future"]}, book)[0] == 25
+
+
+def test_closing_a_holding_of_coins_costs_too() -> None:
+    m = one_charge({"kind": "fee", "kinds": ["spot"], "rates": RATES}, collateral=COLLATERAL)
+    assert on(m, {"BTC": F(2), "ETH": F(3), "USD": F(-7), "PERP": F(1)}).charges["x"] == (115, F("57.5"))
+    assert MarginModel.from_document(m.to_document()) == m
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
 def scoped(scope: Any, **members: Any) -> Callable[[dict[str, Any]], None]:
     charge = {"id": "x", "kind": "delta", "measure": "net", "rates": RATES} | members
     return lambda d: d.update(charges=[{**charge, "scope": scope}])
+
+
+def tiered(tiers: Any, exposure: str = "option") -> Callable[[dict[str, Any]], None]:
+    charge = {"id": "x", "kind": "liquidity_tier", "exposure": exposure, "tiers": tiers}
+    return lambda d: d.update(charges=[charge])
+
+
+def fee(**members: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda d: d.update(charges=[{"id": "x", "kind": "fee", "rates": RATES, **members}])
 
 
 MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
@@ -192,6 +278,42 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "underlyings of no kind": (
         scoped({"underlyings": ["BTC"]}),
         r"m\.charges\[0\]\.scope\.underlyings: not one known kind: list \(expected an object with one of in, not_in\)",
+    ),
+    "tiers that do not ascend": (
+        tiered([{"beyond": "5", "rates": RATES}, {"beyond": "5", "rates": RATES}]),
+        r"m\.charges\[0\]\.tiers\[1\]\.beyond: tiers that do not ascend \(expected above 5\)",
+    ),
+    "no tier": (tiered([]), r"m\.charges\[0\]\.tiers: no tier \(expected 1 to 64 tiers\)"),
+    "too many tiers": (
+        tiered([{"beyond": str(n), "rates": RATES} for n in range(65)]),
+        r"m\.charges\[0\]\.tiers: not an array in range",
+    ),
+    "tier below nothing": (
+        tiered([{"beyond": "-1", "rates": RATES}]),
+        r"m\.charges\[0\]\.tiers\[0\]\.beyond: -1 is out of range",
+    ),
+    "tier without rates": (tiered([{"beyond": "1"}]), r"m\.charges\[0\]\.tiers\[0\]: member 'rates' is missing"),
+    "tier of a rate above the limit": (
+        tiered([{"beyond": "1", "rates": {"initial": "0", "maintenance": "101"}}]),
+        r"m\.charges\[0\]\.tiers\[0\]\.rates\.maintenance: 101 is out of range",
+    ),
+    "tiers of no exposure": (
+        tiered([{"beyond": "1", "rates": RATES}], exposure="delta"),
+        r"m\.charges\[0\]\.exposure: not one of the choices: 'delta'",
+    ),
+    "fee of no kind": (fee(kinds=[]), r"m\.charges\[0\]\.kinds: no kind, or one twice"),
+    "fee of a kind that there is not": (
+        fee(kinds=["option", "cash"]),
+        r"m\.charges\[0\]\.kinds\[1\]: not one of the choices: 'cash' \(expected spot, perpetual, future, option\)",
+    ),
+    "cap of what has no value": (
+        fee(kinds=["perpetual"], cap="0.1"),
+        r"m\.charges\[0\]\.cap: a cap of what has no value \(expected no cap, or option in kinds\)",
+    ),
+    "cap below nothing": (fee(kinds=["option"], cap="-0.1"), r"m\.charges\[0\]\.cap: -0\.1 is out of range"),
+    "fee without rates": (
+        lambda d: d.update(charges=[{"id": "x", "kind": "fee", "kinds": ["option"]}]),
+        r"m\.charges\[0\]: member 'rates' is missing",
     ),
     "underlyings of a charge that is not scoped": (
         lambda d: d.update(

@@ -14,6 +14,7 @@
 | `delta`, `roll` | `delta` | rate times an underlying's net, gross or hedged delta; times what has to be rolled forward |
 | `calendar_spread` | `spreads` | rate times delta of an expiry that is paired with opposite delta of another |
 | `offset` | `spreads` | of the account: the credit for opposite deltas of two underlyings, to be subtracted |
+| `liquidity_tier`, `fee` | `closing` | rates by size of an exposure; cost of closing each position |
 | `standalone` | `standalone` | what each position loses by itself, summed: margin without netting |
 | `vega_term`, `rate` | `terms` | a share of what expiries' volatility risks cancel; interest rate risk |
 
@@ -31,6 +32,7 @@ from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining.charges.basis import Basis
+from riskproof.risk.margining.charges.closing import Fee, LiquidityTier
 from riskproof.risk.margining.charges.context import AccountCharge, Charge, Scoped, whole
 from riskproof.risk.margining.charges.delta import Delta, Roll
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
@@ -59,6 +61,8 @@ KINDS: Final[dict[str, _Kind]] = {
     "roll": Roll,
     "calendar_spread": CalendarSpread,
     "offset": Offset,
+    "liquidity_tier": LiquidityTier,
+    "fee": Fee,
     "standalone": Standalone,
     "vega_term": VegaTerm,
     "rate": Rate,
