@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from riskproof.errors import ProofError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.programme.convex import Affine, Maximum, Unknown, magnitude, maximum, total, weighted
+from riskproof.proof.programme.listed import Listed
 from riskproof.risk.margining.book import Exposure, Holding
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
@@ -27,9 +27,6 @@ from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
 from riskproof.risk.margining.market import terms
 from riskproof.risk.margining.scope import Scope
 from riskproof.units import INT64_MAX, SECONDS_PER_YEAR
-
-if TYPE_CHECKING:
-    from riskproof.proof.programme.version2 import Listed
 
 _ZERO = Affine()
 _RATE_DECIMALS = 18

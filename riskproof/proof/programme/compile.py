@@ -14,6 +14,7 @@ from riskproof.errors import ProofError
 from riskproof.proof.challenge import AnyModel, Challenge, Margin, StatementKind
 from riskproof.proof.programme import version1, version2
 from riskproof.proof.programme.convex import Affine, convex
+from riskproof.proof.programme.listed import MarketPart
 from riskproof.proof.programme.lowering import Lowering
 from riskproof.proof.rows import (
     AttestedMarket,
@@ -155,7 +156,7 @@ def _expressions(
         wanted = version1.requirement(model, arrays, initial=requirement is Margin.INITIAL)
         return wanted, version1.value(arrays), {}, ()
     parts = [
-        version2.MarketPart(from_market(a.market), Fraction(1, 10**a.market.registry.quantity_exponent), live)
+        MarketPart(from_market(a.market), Fraction(1, 10**a.market.registry.quantity_exponent), live)
         for a, live in zip(attested, places, strict=True)
     ]
     made = version2.requirement(model, parts)

@@ -13,6 +13,7 @@ from riskproof.market.registry import Kind, OptionType
 from riskproof.proof.challenge import AnyModel
 from riskproof.proof.programme import version2
 from riskproof.proof.programme.convex import convex
+from riskproof.proof.programme.listed import MarketPart
 from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.market import Forward, Index, Listing, MarginMarket
 from riskproof.units import SECONDS_PER_DAY
@@ -42,7 +43,7 @@ def provable(model: AnyModel) -> Provable:
     if not isinstance(model, MarginModel):
         return Provable()
     market = _specimen(model)
-    part = version2.MarketPart(market, Fraction(1), {i: i for i in range(len(market.listings))})
+    part = MarketPart(market, Fraction(1), {i: i for i in range(len(market.listings))})
     try:
         made = version2.requirement(model, [part])
         bounds = [*made.notes]

@@ -8,7 +8,7 @@ of feeds, the terms of collateral, a netting set's constants.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -31,14 +31,14 @@ from riskproof.proof.programme.convex import (
     total,
     weighted,
 )
+from riskproof.proof.programme.listed import Listed, MarketPart
 from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.book import Holding, NettingSet
 from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
 from riskproof.risk.margining.collateral import Asset, Collateral
 from riskproof.risk.margining.document import UNDERLYING, MarginModel
-from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario, State
-from riskproof.risk.margining.market import MarginMarket
+from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
 from riskproof.risk.margining.tail import TailSet
 from riskproof.risk.margining.values import UnitValues
 from riskproof.risk.tail.model import VALUE_AT_RISK
@@ -47,67 +47,6 @@ from riskproof.units import RATIO_ONE
 _ZERO, _ONE = Affine(), Fraction(1)
 FACTOR_DECIMALS: Final = 18
 ACCOUNT: Final = "account"
-
-
-@dataclass(frozen=True)
-class MarketPart:
-    """One attestation's part of the statement.
-
-    Attributes:
-        market: exact numbers; its listings are the registry's instruments.
-        lot: units in a lot, 10^-e.
-        places: place among all lots of each instrument that counts: live, quoted and not expired.
-    """
-
-    market: MarginMarket
-    lot: Fraction
-    places: dict[int, int]
-
-
-@dataclass
-class Listed:
-    """One netting set of one attestation: everything that could be held.
-
-    Attributes:
-        book: as the engine arranges it, with one unit of everything; collateral on the terms that ask most.
-        markets: what the book's underlying may be, which depends on what is held.
-        label: for names.
-        losses: the largest loss of one unit alone, 10^-m, by (group, place, 1 long or -1 short); `Charges` keeps it here.
-    """
-
-    part: MarketPart
-    book: NettingSet
-    markets: tuple[str | None, ...]
-    values: UnitValues
-    label: str
-    losses: dict[tuple[str, int, int], Fraction | int] = field(default_factory=dict)
-    _long: dict[int, Affine] = field(default_factory=dict)
-
-    def long(self, h: Holding) -> Affine:
-        """max(0, q) of a holding's lots q."""
-        if h.place not in self._long:
-            lots = Affine(positions={self.part.places[h.place]: _ONE})
-            self._long[h.place] = maximum(f"{h.listing.name} of {self.label}, long", [_ZERO, lots])
-        return self._long[h.place]
-
-    def lots(self, h: Holding, coefficient: Fraction) -> Affine:
-        """coefficient times the quantity of a holding."""
-        c = coefficient * self.part.lot
-        return Affine(positions={self.part.places[h.place]: c}) if c else _ZERO
-
-    def sum(self, holdings: Iterable[Holding], coefficient: Callable[[Holding], Fraction]) -> Affine:
-        return total(self.lots(h, coefficient(h)) for h in holdings)
-
-    def money(self, holdings: Iterable[Holding], units: Callable[[Holding], int]) -> Affine:
-        """Sum of quantities, each once, times amounts of 10^-m."""
-        places, lot = self.part.places, self.part.lot
-        denominator = lot.denominator * 10**self.part.market.money_exponent
-        found = ((places[h.place], units(h)) for h in holdings)
-        return Affine(positions={i: Fraction(lot.numerator * u, denominator) for i, u in sorted(found) if u})
-
-    def options(self, holdings: Sequence[Holding], state: State) -> Affine:
-        """Value of an expiry's options in a state."""
-        return self.money(holdings, lambda h: self.values.option(h.place, state))
 
 
 Unit = Callable[[Listed, Holding], int]
