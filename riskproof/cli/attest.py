@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import PRIVATE, PUBLIC, check_outputs, read_bytes, write_all, write_bytes
-from riskproof.cli.inputs import FILE, HISTORY, MARKET, MODEL, PORTFOLIO, any_model, load_histories, load_market
+from riskproof.cli.inputs import (
+    FILE,
+    HISTORY,
+    MARKET,
+    MODEL,
+    PORTFOLIO,
+    any_model,
+    errors_in,
+    load_histories,
+    load_market,
+)
 from riskproof.cli.output import compiling, reports_errors
 from riskproof.errors import AttestationError
 
@@ -125,13 +135,14 @@ def attest(
     )
     signing = [load_signing_key(path) for path in keys]
     market = load_market(market_file)
-    model, histories = any_model(model_name), load_histories(history_files)
+    model = any_model(model_name)
+    histories = load_histories(history_files, model)
     portfolio = parse_book(read_bytes(book_file), market.registry, str(book_file))
     before = _previous(previous, account)
     at = int(time.time()) if issued_at is None else issued_at
     window = _window(exclusive_from, exclusive_until, holder)
     secret, bound = _secret_and_holder(signing, account, holder, holder_key, audience, at)
-    with compiling():
+    with compiling(), errors_in(model_name, model, history_files, histories):
         basis = RiskBasis.build(market, model, histories)
         book = CommittedBook(market.registry, portfolio, secret, epoch_of(at))
         built = build_attestation(

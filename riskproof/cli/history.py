@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import check_outputs, read_bytes, write_bytes
-from riskproof.cli.inputs import FILE, load_histories
+from riskproof.cli.inputs import FILE, load_history
 from riskproof.cli.output import emit_json, json_option, reports_errors
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 FILES = click.argument("files", nargs=-1, required=True, type=FILE)
 OUT = click.option("--out", required=True, type=FILE, help="History file to write.")
+SOURCE = click.option(
+    "--source",
+    metavar="TEXT",
+    help="Where the numbers come from; part of the history's digest [default: what they are, not what the file is called].",
+)
 UNDERLYINGS = click.option(
     "--underlying", "underlyings", multiple=True, help="May be given again [default: all that the files have]."
 )
@@ -51,20 +56,27 @@ def import_() -> None:
 @UNDERLYINGS
 @FIRST
 @LAST
+@SOURCE
 @OUT
 @reports_errors
 def closes(
-    files: tuple[Path, ...], underlyings: tuple[str, ...], first: str | None, last: str | None, out: Path
+    files: tuple[Path, ...],
+    underlyings: tuple[str, ...],
+    first: str | None,
+    last: str | None,
+    source: str | None,
+    out: Path,
 ) -> None:
     """Import daily closes: date,BTC,ETH,... with one row a day. Several files are joined on the days that all have."""
-    from riskproof.risk.tail.history_csv import columns_of_closes, import_closes
+    from riskproof.risk.tail.history_csv import DAILY_CLOSES, columns_of_closes, import_closes
 
     begin, end = _days(first, last)
+    named = _source(source, DAILY_CLOSES)
     _store(
         files,
         underlyings,
         columns_of_closes,
-        lambda data, name, chosen: import_closes(data, name, chosen, begin, end),
+        lambda data, name, chosen: import_closes(data, name, chosen, begin, end, source=named),
         out,
     )
 
@@ -73,10 +85,19 @@ def closes(
 @FILES
 @UNDERLYINGS
 @click.option("--tenor", "tenors", multiple=True, type=int, metavar="DAYS", help="[default: 7, 30, 90 and 180]")
-@click.option("--hour", default=21, show_default=True, help="Hour (UTC) that the days are taken at.")
-@click.option("--tolerance-hours", default=6, show_default=True, help="Furthest that a snapshot may be from it.")
+@click.option(
+    "--hour", default=21, show_default=True, type=click.IntRange(0, 23), help="Hour (UTC) that the days are taken at."
+)
+@click.option(
+    "--tolerance-hours",
+    default=6,
+    show_default=True,
+    type=click.IntRange(1, 11),
+    help="Furthest that a snapshot may be from it.",
+)
 @FIRST
 @LAST
+@SOURCE
 @OUT
 @reports_errors
 def surface(
@@ -87,17 +108,19 @@ def surface(
     tolerance_hours: int,
     first: str | None,
     last: str | None,
+    source: str | None,
     out: Path,
 ) -> None:
     """Import volatility surfaces: snapshot,ccy,expiry,fwd,atm_iv with any number of snapshots a day."""
-    from riskproof.risk.tail.history_csv import import_surface, underlyings_of_surface
+    from riskproof.risk.tail.history_csv import import_surface, surfaces_at, underlyings_of_surface
 
     begin, end = _days(first, last)
+    named = _source(source, surfaces_at(hour))
     days = tenors or (7, 30, 90, 180)
 
     def read(data: bytes, name: str, chosen: Sequence[str]) -> History:
         return import_surface(
-            data, name, chosen, days, hour=hour, tolerance_hours=tolerance_hours, first=begin, last=end
+            data, name, chosen, days, hour=hour, tolerance_hours=tolerance_hours, first=begin, last=end, source=named
         )
 
     _store(files, underlyings, underlyings_of_surface, read, out)
@@ -143,7 +166,7 @@ def correlation(
     check_outputs({"--out": out}, [history_file])
     weight = _decay(estimator, decay)
     begin, end = _days(first, last)
-    (given,) = load_histories([history_file])
+    given = load_history(history_file)
     with _named(history_file):
         window = given.between(begin or given.start, end or given.end)
         found = _estimate(window, estimator, weight)
@@ -211,6 +234,30 @@ def _named(path: Path) -> Iterator[None]:
         raise type(error)(error.what, where=_OPTIONS.get(error.where, own), expected=error.expected) from None
 
 
+@contextmanager
+def _of_file(name: str) -> Iterator[None]:
+    """Errors about what a file says name it, also where they are about no line of it."""
+    from riskproof.errors import HistoryError
+
+    try:
+        yield
+    except HistoryError as error:
+        if error.where.startswith((name, "-")):
+            raise
+        where = f"{name}: {error.where}" if error.where else name
+        raise HistoryError(error.what, where=where, expected=error.expected) from None
+
+
+def _source(text: str | None, default: str) -> str:
+    """The source of a history, `default` unless it is given (HistoryError)."""
+    from riskproof.risk.tail.history import check_source
+
+    if text is None:
+        return default
+    check_source(text, "--source")
+    return text
+
+
 def _days(first: str | None, last: str | None) -> tuple[dt.date | None, dt.date | None]:
     from riskproof.risk.tail.history import parse_day
 
@@ -229,7 +276,7 @@ def _store(
     from riskproof.errors import InputError
 
     check_outputs({"--out": out}, files)
-    named = [(path.name, read_bytes(path)) for path in files]
+    named = [(str(path), read_bytes(path)) for path in files]
     columns = [found_in(data, name) for name, data in named]
     everything = sorted({u for found in columns for u in found})
     for u in wanted:
@@ -240,7 +287,8 @@ def _store(
         chosen = [u for u in found if not wanted or u in wanted]
         if not chosen:
             raise InputError("none of the underlyings asked for", where=name, expected=", ".join(found)[:400])
-        parts.append(read(data, name, chosen))
+        with _of_file(name):
+            parts.append(read(data, name, chosen))
     made = reduce(lambda a, b: a.joined(b), parts)
     write_bytes(out, made.to_bytes())
     click.echo(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
     from riskproof.risk.margining import AnyModel
     from riskproof.risk.tail.history import History
+    from riskproof.risk.tail.methods import Method
+    from riskproof.risk.tail.model import TailModel
 
 FILE = click.Path(path_type=Path, readable=False)  # what cannot be read is said by `read_bytes`, in JSON with --json
 
@@ -30,7 +34,7 @@ HISTORY = click.option(
     "history_files",
     multiple=True,
     type=FILE,
-    help="History that the model names (riskproof history); may be given again.",
+    help="History that a model of the call names (riskproof history); may be given again.",
 )
 SIGNATURES = click.option(
     "--require-signatures",
@@ -60,10 +64,67 @@ def is_model_file(name: str) -> bool:
     return Path(name).suffix == ".json" or os.path.exists(name)  # noqa: PTH110 - false, not an error, of what no path can be
 
 
-def load_histories(files: Sequence[Path]) -> list[History]:
-    """Read and check history files."""
-    if not files:
-        return []
+def load_history(path: Path) -> History:
+    """Read and check a history file."""
     from riskproof.risk.tail.history import History
 
-    return [History.from_bytes(read_bytes(path), str(path)) for path in files]
+    return History.from_bytes(read_bytes(path), str(path))
+
+
+def load_histories(files: Sequence[Path], *models: AnyModel | TailModel) -> list[History]:
+    """Read and check the history files of a call; each must be one that a model of it names (InputError)."""
+    histories = [load_history(path) for path in files]
+    named = {x: m.name for m in models for x in map(_history, _methods(m)) if x is not None}
+    for path, history in zip(files, histories, strict=True):
+        if history.digest not in named:
+            from riskproof.errors import InputError
+
+            what = f"no model of this call names the history {history.digest.hex()}"
+            said = "; ".join(f"{digest.hex()}, which {name} names" for digest, name in named.items())
+            nothing = f"no --history: {', '.join(m.name for m in models)} names none"
+            raise InputError(what, where=str(path), expected=said or nothing)
+    return histories
+
+
+@contextmanager
+def errors_in(
+    name: str, model: AnyModel | TailModel, files: Sequence[Path] = (), histories: Sequence[History] = ()
+) -> Iterator[None]:
+    """Errors about a model's joint moves name its file, and the file of the history that they come from.
+
+    Args:
+        name: the model as it was given. files, histories: those of the call, in the same order.
+    """
+    from riskproof.errors import DomainError, HistoryError, ModelError
+
+    try:
+        yield
+    except (DomainError, HistoryError, ModelError) as error:
+        found = re.match(r"(?:tail\.)?sets\[(\d+)\]", error.where)
+        if found is None:
+            raise
+        digest = _history(_methods(model)[int(found[1])])
+        where = f"{name}.{error.where}"
+        for file, history in zip(files, histories, strict=True):
+            if history.digest == digest and not isinstance(error, ModelError):
+                where += f" {file}" if where.endswith("history") else f" ({file})"
+        raise type(error)(error.what, where=where, expected=error.expected) from None
+
+
+def _methods(model: AnyModel | TailModel) -> list[Method]:
+    """Methods of a model's sets of joint moves, in its order."""
+    from riskproof.risk.margining import MarginModel
+    from riskproof.risk.model import RiskModel
+
+    if isinstance(model, RiskModel):
+        return []
+    if isinstance(model, MarginModel):
+        return [] if model.tail is None else [s.method for s in model.tail.sets]
+    return [method for _, method in model.sets]
+
+
+def _history(method: Method) -> bytes | None:
+    """Digest of the history that a set names."""
+    from riskproof.risk.tail.methods import Filtered, Historical
+
+    return method.history if isinstance(method, Historical | Filtered) else None

@@ -17,6 +17,7 @@ from riskproof.cli.inputs import (
     MARKET,
     MODEL,
     any_model,
+    errors_in,
     is_model_file,
     load_histories,
     load_market,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from riskproof.market.marketfile import Market
     from riskproof.risk.margining import AnyModel
     from riskproof.risk.tail.history import History
-    from riskproof.risk.whatif import BookMargin, Compared
+    from riskproof.risk.whatif import BookMargin
 
 BOOK = click.option(
     "--portfolio",
@@ -71,14 +72,18 @@ def margin(
     collect_seldom()
     from riskproof.cli.margin_document import margin_document
     from riskproof.cli.margin_text import margin_text
-    from riskproof.risk.whatif import alone_total, attribute, directions_of
+    from riskproof.risk.whatif import alone_total, attribute, compare, default_models, directions_of
     from riskproof.risk.whatif import reverse_stress as stress
 
     market, model = load_market(market_file), any_model(model_name)
-    histories = load_histories(history_files)
-    with _notice(model, compiled=bool(compared) or reverse_stress):
+    models = [any_model(name) for name in compared]
+    histories = load_histories(history_files, model, *models)
+    with (
+        _notice(model, compiled=bool(compared) or reverse_stress),
+        errors_in(model_name, model, history_files, histories),
+    ):
         book = _open(model, market, book_file, histories)
-        others = comparisons(book, model, compared)
+        others = compare(book, models or default_models(model))
         alone = alone_total(book)
         shares = attribute(book) if positions else None
         moves = None
@@ -121,8 +126,8 @@ def whatif(
 
     market, model = load_market(market_file), any_model(model_name)
     wanted = _trades(trades, market)
-    histories = load_histories(history_files)
-    with _notice(model):
+    histories = load_histories(history_files, model)
+    with _notice(model), errors_in(model_name, model, history_files, histories):
         book = _open(model, market, book_file, histories)
         after = book.after(wanted)
         without = {i: book.after({j: q for j, q in wanted.items() if j != i}) for i in wanted}
@@ -151,15 +156,16 @@ def report(
     """One offline page: heat map of the risk array, Greeks, margin by model and by charge, what each position contributes."""
     collect_seldom()
     from riskproof.report import render
-    from riskproof.risk.whatif import alone_total, attribute
+    from riskproof.risk.whatif import alone_total, attribute, compare, default_models
 
-    models = (Path(name) for name in (model_name, *compared) if is_model_file(name))
-    check_outputs({"--out": out}, (market_file, book_file, *history_files, *models))
+    files = (Path(name) for name in (model_name, *compared) if is_model_file(name))
+    check_outputs({"--out": out}, (market_file, book_file, *history_files, *files))
     market, model = load_market(market_file), any_model(model_name)
-    histories = load_histories(history_files)
-    with compiling():
+    models = [any_model(name) for name in compared]
+    histories = load_histories(history_files, model, *models)
+    with compiling(), errors_in(model_name, model, history_files, histories):
         book = _open(model, market, book_file, histories)
-        others = comparisons(book, model, compared)
+        others = compare(book, models or default_models(model))
         page = render(model, book, others, alone_total(book), attribute(book))
     write_bytes(out, page)
     click.echo(f"{out}: {len(page):,} bytes", err=True)
@@ -186,16 +192,6 @@ def _open(model: AnyModel, market: Market, file: Path, histories: Sequence[Histo
         account = parse_account(data, market.registry, str(file))
         return open_book(model, market, account.portfolio, dict(account.receivables), account.underlying, histories)
     return open_book(model, market, parse_book(data, market.registry, str(file)), histories=histories)
-
-
-def comparisons(book: BookMargin, model: AnyModel, compared: Sequence[str]) -> list[Compared]:
-    """The book under the models that were asked for, or under those that it is compared with by default.
-
-    One that does not take the book says why, in its place.
-    """
-    from riskproof.risk.whatif import compare, default_models
-
-    return compare(book, [any_model(name) for name in compared] if compared else default_models(model))
 
 
 def _trades(texts: Sequence[str], market: Market) -> dict[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from riskproof.cli.files import read_bytes
-from riskproof.cli.inputs import HISTORY, MARKET, MODEL, PORTFOLIO, any_model, load_histories, load_market
+from riskproof.cli.inputs import HISTORY, MARKET, MODEL, PORTFOLIO, any_model, errors_in, load_histories, load_market
 from riskproof.cli.output import amounts, compiling, emit_json, json_option, money, percent, reports_errors, table
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def array(market_file: Path, book_file: Path, model_name: str, history_files: tu
     from riskproof.risk.portfolio_risk import evaluate
 
     market, model = load_market(market_file), any_model(model_name)
-    histories = load_histories(history_files)
+    histories = load_histories(history_files, model)
     book = parse_book(read_bytes(book_file), market.registry, str(book_file))
-    with compiling():
+    with compiling(), errors_in(model_name, model, history_files, histories):
         if isinstance(model, RiskModel):
             risk_array = compute_array(market, model)
             risk = evaluate(market, model, risk_array, book)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 
 from riskproof.cli import tail_statistics as statistics
 from riskproof.cli.files import read_bytes
-from riskproof.cli.inputs import FILE, HISTORY, MARKET, PORTFOLIO, load_histories, load_market
+from riskproof.cli.inputs import FILE, HISTORY, MARKET, PORTFOLIO, errors_in, load_histories, load_market
 from riskproof.cli.output import amounts, compiling, emit_json, json_option, money, progress, reports_errors, table
 from riskproof.cli.tail_amounts import loss_micros, loss_text, pnl_micros
 
@@ -77,13 +78,14 @@ def tail(
     name = str(model_file)
     model = TailModel.from_document(encoding.parse_json(read_bytes(model_file), name, limit=MAX_BYTES), name)
     book = parse_book(read_bytes(book_file), market.registry, str(book_file))
-    histories, correlations = load_histories(history_files), statistics.load_correlations(correlation_files)
-    with compiling(), progress("revaluing the book under every joint move ..."):
+    histories, correlations = load_histories(history_files, model), statistics.load_correlations(correlation_files)
+    named = partial(errors_in, name, model, history_files, histories)
+    with compiling(), progress("revaluing the book under every joint move ..."), named():
         risk = evaluate_tail(market, model, book, histories)
         numbers = statistics.parametric_numbers(market, model, book, correlations) if parametric else []
     tested = []
     if backtest:
-        with progress("backtesting; a filtered set revalues the book before every day ..."):
+        with progress("backtesting; a filtered set revalues the book before every day ..."), named():
             tested = statistics.backtests(market, model, book, histories, window)
     exponent = market.registry.money_exponent + market.registry.quantity_exponent
     if as_json:

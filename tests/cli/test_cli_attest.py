@@ -76,9 +76,10 @@ def test_two_signatures_required(venue: Run) -> None:
     assert document(venue("verify", "two.json", "--keys", "both.json", *two))["outcome"] == "valid"
     got = document(venue("verify", "two.json", "--keys", "keys.json", *two, code=1))
     assert (got["failed_check"], got["reason"]) == (1, "1 signatures by known keys, 2 required")
-    assert "0 is not in the range x>=1" in venue(
-        "verify", "two.json", "--keys", "both.json", "--require-signatures", "0", code=2
-    ).stderr
+    assert (
+        "0 is not in the range x>=1"
+        in venue("verify", "two.json", "--keys", "both.json", "--require-signatures", "0", code=2).stderr
+    )
 
 
 def test_another_venues_keys_do_not_verify(venue: Run) -> None:

@@ -73,7 +73,7 @@ def test_a_history_of_closes(run: Run) -> None:
         "history", "import", "closes", "closes.csv", "--underlying", "ETH", "--first", "2026-01-02", "--out", "h.json"
     )
     made = History.from_bytes(Path("h.json").read_bytes())
-    assert (made.source, made.factors, made.levels[0, 0], len(made)) == ("closes.csv", (Factor("ETH"),), 9 * 10**9, 4)
+    assert (made.source, made.factors, made.levels[0, 0], len(made)) == ("daily closes", (Factor("ETH"),), 9 * 10**9, 4)
     assert f"h.json: 1 factors on 4 days from 2026-01-02 to 2026-01-05\nhistory {made.digest.hex()}" in result.stderr
 
 
@@ -87,8 +87,53 @@ def test_files_are_joined_on_the_days_of_all(run: Run) -> None:
     assert (str(made.start), made.factors, made.source) == (
         "2026-01-02",
         (Factor("BTC"), Factor("SOL")),
-        "a.csv; b.csv",
+        "daily closes",
     )
+
+
+def test_the_same_rows_are_the_same_history_whatever_the_file_is_called(run: Run) -> None:
+    Path("folder").mkdir()
+    for name in ("a.csv", "folder/b.csv"):
+        Path(name).write_text(CLOSES)
+    imported = ("history", "import", "closes")
+    for name, out in (("a.csv", "1.json"), ("folder/b.csv", "2.json")):
+        run(*imported, name, "--out", out)
+    assert Path("1.json").read_bytes() == Path("2.json").read_bytes()
+    run(*imported, "a.csv", "--source", "an exchange, daily at 00:00 UTC", "--out", "3.json")
+    plain, named = (History.from_bytes(Path(name).read_bytes()) for name in ("1.json", "3.json"))
+    assert (plain.source, named.source) == ("daily closes", "an exchange, daily at 00:00 UTC")
+    assert plain.digest != named.digest
+    refused = run(*imported, "folder/b.csv", "--source", "", "--out", "4.json", code=2)
+    assert "--source: not a printable text (expected 1 to 200 printable characters)" in refused.stderr
+    Path("folder/b.csv").write_text(CLOSES.replace("2026-01-04", "2026-01-09"))
+    refused = run(*imported, "folder/b.csv", "--out", "4.json", code=2)
+    assert "folder/b.csv:5: 2026-01-09 follows 2026-01-03 (expected 2026-01-04)" in refused.stderr
+    assert not Path("4.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"88000000000"', '"0"', "h.json.levels[0][2]: price of BTC of 0 on 2026-01-03 is out of range"),
+        ('"underlying":"ETH"', '"underlying":"E H"', "h.json.factors[1].underlying: not a name: 'E H'"),
+        ('"underlying":"ETH"', '"underlying":"AAA"', "h.json.factors: not sorted, or a factor twice"),
+        ('"start":"2026-01-01"', '"start":"9999-12-30"', "h.json.start: ends after the year 9999"),
+    ],
+)
+def test_errors_of_a_history_name_its_file(run: Run, digest: str, old: str, new: str, message: str) -> None:
+    write(tail_model(digest))
+    text = Path("history.json").read_text()
+    assert old in text
+    Path("h.json").write_text(text.replace(old, new))
+    assert message in run(*ARGUMENTS, "--history", "h.json", code=2).stderr
+
+
+def test_errors_of_a_surface_name_its_file(run: Run) -> None:
+    Path("s.csv").write_text("snapshot,ccy,expiry,fwd,atm_iv\n2026-01-01T20:30:00Z,BTC,2026-01-03,89000,45\n")
+    arguments = ("history", "import", "surface", "s.csv", "--out", "h.json")
+    assert "s.csv: BTC at 2026-01-01T20:30:00Z: no expiries around 7 days" in run(*arguments, code=2).stderr
+    assert "s.csv: tenor_days: tenor out of range" in run(*arguments, "--tenor", "0", "--tenor", "9999", code=2).stderr
+    assert "Invalid value for '--hour'" in run(*arguments, "--hour", "24", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -172,10 +217,68 @@ def test_the_table_says_which_day_is_the_worst(run: Run, digest: str) -> None:
 
 def test_another_history_is_refused(run: Run, digest: str) -> None:
     write(tail_model(digest))
-    said = f"sets[0]: history: the history {digest} is not here"
-    assert said in run(*ARGUMENTS, code=2).stderr
+    assert f"tail.json.sets[0]: history: the history {digest} is not here" in run(*ARGUMENTS, code=2).stderr
     run("history", "import", "closes", "closes.csv", "--first", "2026-01-02", "--out", "other.json")
-    assert said in run(*ARGUMENTS, "--history", "other.json", code=2).stderr
+    other = History.from_bytes(Path("other.json").read_bytes()).digest.hex()
+    said = f"other.json: no model of this call names the history {other} (expected {digest}, which four-days names)"
+    assert said in run(*ARGUMENTS, "--history", "history.json", "--history", "other.json", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("margin",),
+        ("whatif", "--trade", "BTC-PERPETUAL=1"),
+        ("report", "--out", "page.html"),
+        ("array",),
+        ("attest", "--account", "a", "--key", "venue", "--out", "att.json", "--opening", "opening.json"),
+    ],
+)
+def test_a_history_that_no_model_names_is_refused(run: Run, digest: str, command: tuple[str, ...]) -> None:
+    run("keys", "new", "--venue", "venue", "--out", "venue")
+    name, *rest = command
+    arguments = (name, "--market", "market.json", "--portfolio", "book.csv", *rest, "--history", "history.json")
+    said = (
+        f"history.json: no model of this call names the history {digest} (expected no --history: crypto-pm names none)"
+    )
+    before = sorted(Path().iterdir())
+    assert said in run(*arguments, code=2).stderr
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize("command", [("margin",), ("report", "--out", "page.html")])
+def test_models_that_are_compared_name_histories_too(run: Run, digest: str, command: tuple[str, ...]) -> None:
+    Path("joint.json").write_text(json.dumps(version2(digest)))
+    name, *rest = command
+    run(
+        *(name, "--market", "market.json", "--portfolio", "book.csv", *rest),
+        *("--history", "history.json", "--compare", "joint.json"),
+    )
+
+
+def test_days_that_a_history_does_not_have_name_both_files(run: Run, digest: str) -> None:
+    model = version2(digest)
+    model["tail"]["sets"][0]["first"] = "2025-12-01"
+    Path("joint.json").write_text(json.dumps(model))
+    arguments = ("--market", "market.json", "--portfolio", "book.csv", "--history", "history.json")
+    said = "history history.json: 2025-12-01 to 2026-01-05 is not covered (expected two days or more from 2026-01-01"
+    asked = run("margin", *arguments, "--model", "joint.json", code=2)
+    assert f"joint.json.tail.sets[0].{said}" in asked.stderr
+    sets = [tail_model(digest)["sets"][0] | {"first": "2025-12-01"}]
+    write(tail_model(digest, sets=sets))
+    assert f"tail.json.sets[0]: {said}" in run("tail", *arguments, "--model", "tail.json", code=2).stderr
+
+
+def test_what_does_not_move_names_the_model(run: Run, digest: str) -> None:
+    run("history", "import", "closes", "closes.csv", "--underlying", "BTC", "--out", "history.json")
+    bitcoin = History.from_bytes(Path("history.json").read_bytes()).digest.hex()
+    assert bitcoin != digest
+    Path("joint.json").write_text(json.dumps(version2(bitcoin)))
+    write(tail_model(bitcoin))
+    arguments = ("--market", "market.json", "--portfolio", "book.csv", "--history", "history.json")
+    said = "sets[0]: ETH-PERPETUAL: no move of the price of ETH"
+    assert f"joint.json.tail.{said}" in run("margin", *arguments, "--model", "joint.json", code=2).stderr
+    assert f"tail.json.{said}" in run("tail", *arguments, "--model", "tail.json", code=2).stderr
 
 
 def test_a_wrong_model_is_refused_at_its_member(run: Run, digest: str) -> None:

@@ -335,12 +335,12 @@ def test_another_window(run: Run, market: Market) -> None:
     history = made_history(run)
     write(historical(history, len(history) - 1))
     arguments = (*ARGUMENTS, "--history", "h.json", "--backtest")
-    said = "riskproof: sets[0]: history: 0 days after the first window (expected two or more: a longer history, or a"
+    said = "riskproof: tail.json.sets[0]: history h.json: 0 days after the first window (expected two or more: a longer history"
     assert said in run(*arguments, code=2).stderr
     assert document(run(*arguments, "--json", code=2))["error"]["code"] == "HISTORY"
     (got,) = document(run(*arguments, "--window", "100", "--json"))["backtests"]
     check_coverage(got, *float_backtest(market, history.levels / 1e9, 100))
-    said = "riskproof: sets[0]: window: a tail of 0.025 of 39 moves holds less than one (expected a longer window or"
+    said = "riskproof: tail.json.sets[0]: window: a tail of 0.025 of 39 moves holds less than one (expected a longer window or"
     assert said in run(*arguments, "--window", "39", code=2).stderr
     assert "'--window'" in run(*arguments, "--window", "0", code=2).stderr
 
@@ -373,7 +373,9 @@ def test_nothing_to_backtest_is_an_error(run: Run, market: Market) -> None:
     write(paths(correlated()))
     result = run(*ARGUMENTS, "--backtest", code=2)
     assert result.stdout == ""
-    said = "riskproof: sets[0]: monte_carlo moves are not of a history (expected historical or filtered moves)"
+    said = (
+        "riskproof: tail.json.sets[0]: monte_carlo moves are not of a history (expected historical or filtered moves)"
+    )
     assert said in result.stderr
     history = made_history(run)
     write(historical(history, 100), measure={"kind": "worst_loss"})

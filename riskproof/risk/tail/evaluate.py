@@ -89,7 +89,7 @@ def evaluate_tail(
             parts = method.moves(histories)
             weights = method.weights(len(parts[0]))
             _check_tail(model, weights)
-        results.append(_set_risk(model, id_, parts, weights, pnl_of))
+            results.append(_set_risk(model, id_, parts, weights, pnl_of))
     binding = max(range(len(results)), key=lambda n: (results[n].amount, -n))
     requirement = max(Fraction(0), results[binding].amount)
     whole = -((-requirement.numerator) // requirement.denominator)

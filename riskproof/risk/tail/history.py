@@ -14,7 +14,8 @@ history with gaps does not exist. Importers refuse to make one and say where the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -92,6 +93,12 @@ def check_factors(factors: tuple[Factor, ...], where: str) -> None:
             )
 
 
+def check_source(text: str, where: str) -> None:
+    """Raise HistoryError unless a text can be a history's source."""
+    if not 0 < len(text) <= 200 or not text.isprintable():
+        raise HistoryError("not a printable text", where=where, expected="1 to 200 printable characters")
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """Levels on consecutive days. Construction checks it.
@@ -112,8 +119,7 @@ class History:
     levels: Int64 = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.source) <= 200 or not self.source.isprintable():
-            raise HistoryError("not a printable text", where="source", expected="1 to 200 printable characters")
+        check_source(self.source, "source")
         check_factors(self.factors, "factors")
         levels = np.array(self.levels, dtype=np.int64, order="C")
         if levels.ndim != 2 or levels.shape[1] != len(self.factors):
@@ -211,7 +217,7 @@ class History:
         if m["schema"] != SCHEMA:
             raise HistoryError("not a history of this version", where=f"{where}.schema", expected=SCHEMA)
         items = encoding.array(m["factors"], f"{where}.factors", max_length=MAX_FACTORS)
-        factors = tuple(Factor.from_document(x, f"{where}.factors[{n}]") for n, x in enumerate(items))
+        factors = tuple(_factor(x, f"{where}.factors[{n}]") for n, x in enumerate(items))
         columns = encoding.array(m["levels"], f"{where}.levels", max_length=MAX_FACTORS)
         levels = [_levels(column, f"{where}.levels[{n}]") for n, column in enumerate(columns)]
         if not levels:
@@ -226,7 +232,22 @@ class History:
         source = encoding.string(m["source"], f"{where}.source", max_length=200)
         start = parse_day(encoding.string(m["start"], f"{where}.start", max_length=10), f"{where}.start")
         table = np.array(levels, dtype=np.int64).reshape(len(levels), -1).T
-        return cls(source, start, factors, table)
+        with _member_errors(where):
+            return cls(source, start, factors, table)
+
+
+@contextmanager
+def _member_errors(document: str) -> Iterator[None]:
+    """Places of HistoryErrors start with the document's name."""
+    try:
+        yield
+    except HistoryError as error:
+        raise HistoryError(error.what, where=f"{document}.{error.where}", expected=error.expected) from None
+
+
+def _factor(node: Json, where: str) -> Factor:
+    with _member_errors(where):
+        return Factor.from_document(node, where)
 
 
 def _columns(history: History) -> list[tuple[Factor, Int64]]:

@@ -4,6 +4,8 @@
     snapshot,ccy,expiry,fwd,atm_iv[,...]                        import_surface: any number of snapshots a day
 
 Nothing is filled in: a day without a level is a HistoryError that names the line or the instant, and what would close the gap.
+
+`where` names the file in errors and is no part of the history: whoever has the same rows makes the same document, and its digest.
 """
 
 from __future__ import annotations
@@ -26,7 +28,13 @@ from riskproof.units import SECONDS_PER_DAY
 
 EXPIRY_SECOND: Final = 8 * 3_600  # options of the surface files expire at 08:00 UTC
 NEAREST_EXPIRY: Final = 4 * SECONDS_PER_DAY  # the price is the forward of an expiry that is at most so far away
+DAILY_CLOSES: Final = "daily closes"
 _COLUMNS: Final = ("snapshot", "ccy", "expiry", "fwd", "atm_iv")
+
+
+def surfaces_at(hour: int) -> str:
+    """Source of a history of surfaces taken at an hour, unless people name another."""
+    return f"volatility surfaces at {hour:02}:00 UTC"
 
 
 def columns_of_closes(data: bytes, where: str) -> list[str]:
@@ -46,11 +54,14 @@ def import_closes(
     underlyings: Sequence[str],
     first: dt.date | None = None,
     last: dt.date | None = None,
+    *,
+    source: str = DAILY_CLOSES,
 ) -> History:
     """Prices of some underlyings from a table of daily closes.
 
     `first` and `last` bound the history, both inclusive. Without `first` it starts on the first day on which every chosen
-    underlying has a close; without `last` it ends with the file, whose last row must then be complete.
+    underlying has a close; without `last` it ends with the file, whose last row must then be complete. `source` is what the
+    history says of itself.
 
     Raises:
         EncodingError, ImportFormatError: see `rows.csv_rows`; no column of an underlying.
@@ -77,7 +88,7 @@ def import_closes(
     _check_bounds(days, first, last, where)
     order = sorted(range(len(underlyings)), key=lambda n: underlyings[n])
     levels = np.array(table, dtype=np.int64)[:, order]
-    return History(where, days[0], tuple(Factor(underlyings[n]) for n in order), levels)
+    return History(source, days[0], tuple(Factor(underlyings[n]) for n in order), levels)
 
 
 def _check_bounds(days: list[dt.date], first: dt.date | None, last: dt.date | None, where: str) -> None:
@@ -109,6 +120,7 @@ def import_surface(
     tolerance_hours: int = 6,
     first: dt.date | None = None,
     last: dt.date | None = None,
+    source: str | None = None,
 ) -> History:
     """Prices and at-the-money volatilities at constant tenors, one level a day, from snapshots of volatility surfaces.
 
@@ -150,7 +162,7 @@ def import_surface(
         raise HistoryError("underlyings end on different days", where=where, expected="a last day that all have")
     order = sorted(range(len(factors)), key=lambda n: factors[n])
     levels = np.array([columns[n] for n in order], dtype=np.int64).T
-    return History(where, start, tuple(factors[n] for n in order), levels)
+    return History(surfaces_at(hour) if source is None else source, start, tuple(factors[n] for n in order), levels)
 
 
 def _surfaces(data: bytes, where: str, underlyings: set[str]) -> dict[str, dict[int, list[_Point]]]:
