@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from riskproof import encoding
@@ -78,8 +79,11 @@ class StandardOption:
     ) -> tuple[Fraction, Fraction]:
         def compute() -> tuple[Fraction, Fraction]:
             spot = book.market.index(holdings[0].listing.underlying).price
-            isolated = sum((self.isolated(h, spot, values, margin) for h in holdings if h.quantity < 0), _ZERO)
-            return isolated, self._bounded(book, holdings, margin)
+            short = [h for h in holdings if h.quantity < 0]
+            alone = (
+                values.of_group((id(self), margin), h, partial(self.isolated, h, spot, values, margin)) for h in short
+            )
+            return sum(alone, _ZERO), self._bounded(book, holdings, margin)
 
         return values.of_group((id(self), margin), holdings, compute)
 
