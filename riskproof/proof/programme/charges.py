@@ -16,7 +16,7 @@ from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.closing import Fee, LiquidityTier
 from riskproof.risk.margining.charges.context import INITIAL, Scoped, rate_of
-from riskproof.risk.margining.charges.delta import Delta, Roll, seconds_to
+from riskproof.risk.margining.charges.delta import Delta, Roll, StablecoinHedge, seconds_to
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
 from riskproof.risk.margining.charges.spreads import CalendarSpread
 from riskproof.risk.margining.charges.standalone import Standalone
@@ -80,6 +80,8 @@ class Charges:
             return self._vega_term(name, charge)
         if isinstance(charge, Rate):
             return self._rate(name, charge)
+        if isinstance(charge, StablecoinHedge):
+            return self._stablecoin_hedge(name, charge)
         if isinstance(charge, Fee):
             return self._fee(name, charge)
         if isinstance(charge, CalendarSpread):
@@ -269,6 +271,23 @@ class Charges:
             price = x.part.market.index(first.listing.underlying).price
             size = self._deltas(f"{name} of the line of {first.listing.name} of {x.label}", holdings)
             parts.append(size.times(price * max(rate, charge.per_year * years)))
+        return total(parts)
+
+    def _stablecoin_hedge(self, name: str, charge: StablecoinHedge) -> Affine:
+        """At most half of the |delta| in every currency: the smaller side is at most half of both."""
+        x, parts, rate = self.listed, [], rate_of(charge.rates, self.margin)
+        currencies: dict[str, set[str | None]] = {}
+        for other in self.together:
+            for h in chain(other.book.delta_one, *other.book.options.values()):
+                currencies.setdefault(h.listing.underlying, set()).add(h.listing.settlement)
+        groups: dict[tuple[str, str | None], list[Holding]] = {}
+        for h in chain(x.book.delta_one, *x.book.options.values()):
+            if rate and len(currencies[h.listing.underlying]) > 1:
+                groups.setdefault((h.listing.underlying, h.listing.settlement), []).append(h)
+        for (underlying, currency), holdings in groups.items():
+            self.note(f"charge {name}: the smaller side is not convex: half of the delta in every currency counts")
+            what = f"{name} of {underlying} in {currency or x.part.market.settlement} of {x.label}"
+            parts.append(self._deltas(what, holdings).times(x.part.market.index(underlying).price * rate / 2))
         return total(parts)
 
     def _fee(self, name: str, charge: Fee) -> Affine:

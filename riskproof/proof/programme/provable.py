@@ -22,6 +22,7 @@ _PRICE: Final = Fraction(100_000)
 _EXPIRIES: Final = (10 * SECONDS_PER_DAY, 100 * SECONDS_PER_DAY)
 _USUAL: Final = ("BTC", "ETH")
 _CASH: Final = "USD"
+_COIN: Final = "USDC"
 _LABEL: Final = " of attestation 0"
 
 
@@ -39,7 +40,8 @@ class Provable:
 
 
 def provable(model: AnyModel) -> Provable:
-    """Compile a model over a specimen of everything it can meet: two expiries of options, a perpetual, a future, collateral."""
+    """Compile a model over a specimen of everything it can meet: two expiries of options, perpetuals in two currencies, a
+    future, collateral."""
     if not isinstance(model, MarginModel):
         return Provable()
     market = _specimen(model)
@@ -65,6 +67,7 @@ def _specimen(model: MarginModel) -> MarginMarket:
         if taken:
             listings.append(Listing(f"{u} held", Kind.SPOT, u, mark=_PRICE, confidence=unsure))
         listings.append(Listing(f"{u} perpetual", Kind.PERPETUAL, u, mark=_PRICE, confidence=unsure))
+        listings.append(Listing(f"{u} in {_COIN}", Kind.PERPETUAL, u, mark=_PRICE, confidence=unsure, settlement=_COIN))
         listings.append(Listing(f"{u} future", Kind.FUTURE, u, expiry=_EXPIRIES[0], mark=_PRICE, confidence=unsure))
         for seconds in _EXPIRIES:
             for side in OptionType:

@@ -206,7 +206,10 @@ class _Compiler:
                 where="model.collateral",
                 expected="one rule for all markets that are listed",
             )
-        return Asset(max(x.initial for x in found), max(x.maintenance for x in found), found[0].moves)
+        worst = Asset(max(x.initial for x in found), max(x.maintenance for x in found), found[0].moves)
+        if set(found) != {worst}:
+            self.note(f"{name} has the highest haircuts of the accounts that may hold it")
+        return worst
 
     # ---- losses and values -------------------------------------------------------------------------------------------
 
