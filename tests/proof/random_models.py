@@ -189,6 +189,19 @@ def random_expression(rng: random.Random, names: Sequence[str], linear: Sequence
     return {op: below}
 
 
+def random_terms(rng: random.Random) -> dict[str, Any]:
+    """Terms of an asset that most have none of."""
+    found: dict[str, Any] = {}
+    if rng.random() < 0.25:
+        found["stress"] = rng.choice(GROUPS)
+    if rng.random() < 0.25:
+        found["cap"] = decimal(rng, 0, 5_000_000)
+    if rng.random() < 0.25:
+        where = {"beyond": decimal(rng, 0, 5_000_000)} if rng.random() < 0.5 else {"share": decimal(rng, 0, 100)}
+        found["concentration"] = {**rates(rng, 60), **where}
+    return found
+
+
 def random_model(rng: random.Random) -> MarginModel:
     shocks: dict[str, Any] = {}
     for name in ("up", "down", "skew")[: rng.randint(0, 3)]:
@@ -213,7 +226,7 @@ def random_model(rng: random.Random) -> MarginModel:
     collateral: dict[str, Any] | None = None
     if rng.random() < 0.8:
         moves = {"moves": True} if rng.random() < 0.6 else {}
-        terms = [{**rates(rng, 60), **moves} for _ in range(3)]
+        terms = [{**rates(rng, 60), **moves, **random_terms(rng)} for _ in range(3)]
         collateral = {"conversion": rng.choice(("none", "settlement_price")), "assets": {"BTC": terms[0]}}
         if rng.random() < 0.5:
             collateral["other"] = terms[1]

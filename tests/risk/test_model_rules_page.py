@@ -1,4 +1,4 @@
-"""docs/risk-model.md, "Rules in these terms": the example is accepted and means what the page says."""
+"""docs/risk-model.md, "Collateral": the example is accepted and means what the page says."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MARKET = small_market()
 
 
 def example() -> MarginModel:
-    section = PAGE.read_text().split("### Rules in these terms", 1)[1].split("\n### ", 1)[0]
-    aggregate = json.loads(re.findall(r"```json\n(.*?)```", section, re.DOTALL)[0])
+    section = PAGE.read_text().split("### Collateral\n", 1)[1].split("\n### ", 1)[0]
+    collateral = json.loads(re.findall(r"```json\n(.*?)```", section, re.DOTALL)[0])
     up = {"decimals": 18, "direction": "half_even"}
     return MarginModel.from_document(
         {
@@ -34,11 +34,10 @@ def example() -> MarginModel:
             "pricing": {"kernel": "black76-nearest/1", "discounting": "none"},
             "netting": {"sets": "underlying"},
             "charges": [{"id": "haircut", "kind": "haircut"}],
-            "aggregate": aggregate,
-            "collateral": {
-                "conversion": "none",
-                "assets": {"BTC": {"initial": "0.25", "maintenance": "0.1", "moves": True}},
+            "aggregate": {
+                "account": {"equity": "value.total", "initial": "charge.haircut", "maintenance": "charge.haircut"}
             },
+            "collateral": collateral,
             "rounding": {"requirement": up, "value": up},
             "limits": {"legs": 9, "expiries": 9, "underlyings": 9, "snapshot_age_seconds": 86_400},
         }
@@ -53,12 +52,10 @@ def report_of(**lots: int) -> Any:
 def test_an_asset_counts_up_to_its_cap_and_is_charged_beyond() -> None:
     one, two = report_of(BTC=1_000, USD=7_000), report_of(BTC=2_000, USD=7_000)
     assert (one.equity, two.equity) == (PRICE + 7, Fraction(100_007))
-    for report, value in ((one, PRICE), (two, 2 * PRICE)):
-        beyond = (value - 50_000) / 10
-        assert report.initial == Fraction(5, 4) * (
-            value / 4 + beyond
-        )  # the haircut, 25 %, is worse than the stress, 20 %
-        assert report.maintenance == value / 5 + beyond  # the stress is worse than the haircut, 10 %
+    for report, counted in ((one, PRICE), (two, Fraction(100_000))):
+        beyond = (counted - 50_000) / 10
+        assert report.initial == counted / 4 + beyond  # the haircut, 25 %, is worse than the stress, 20 %
+        assert report.maintenance == counted / 5 + beyond  # the stress is worse than the haircut, 10 %
 
 
 def test_nothing_is_charged_below() -> None:

@@ -11,11 +11,12 @@ from riskproof.errors import ProofError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.programme.convex import Affine, Maximum, Unknown, magnitude, maximum, total, weighted
 from riskproof.proof.programme.listed import Listed
+from riskproof.proof.programme.pledges import Pledges, haircuts
 from riskproof.risk.margining.book import Exposure, Holding
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.closing import Fee, LiquidityTier
-from riskproof.risk.margining.charges.context import INITIAL, Scoped, rate_of
+from riskproof.risk.margining.charges.context import Scoped, rate_of
 from riskproof.risk.margining.charges.delta import Delta, Roll, StablecoinHedge, seconds_to
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
 from riskproof.risk.margining.charges.spreads import CalendarSpread
@@ -37,13 +38,16 @@ _NET_DECIMALS = 24
 class Charges:
     """Charges of one netting set of one attestation, for initial or maintenance margin.
 
-    `together` are the set's parts in all attestations, this one among them.
+    `together` are the set's parts in all attestations, this one among them; `pledges` the set's assets, `pledged` what those of
+    all sets count.
     """
 
     listed: Listed
     together: Sequence[Listed]
     margin: str
     note: Callable[[str], None]
+    pledges: Pledges
+    pledged: Affine
 
     def within(self, scope: Scope) -> Charges:
         """These charges on a part of the netting set."""
@@ -58,8 +62,6 @@ class Charges:
         if isinstance(charge, Notional):
             rate = rate_of(charge.rates, self.margin)
             return self._exposures(name, charge.exposure, lambda _: rate)
-        if isinstance(charge, Haircut):
-            return self._haircut()
         if isinstance(charge, Confidence):
             return self._confidence(name, charge)
         if isinstance(charge, Depeg):
@@ -152,15 +154,6 @@ class Charges:
         return sizes
 
     # ---- the kinds ---------------------------------------------------------------------------------------------------
-
-    def _haircut(self) -> Affine:
-        x = self.listed
-
-        def rate(h: Holding) -> Fraction:
-            asset = x.book.asset(h.listing.underlying)
-            return x.book.value(h) * (asset.initial if self.margin == INITIAL else asset.maintenance)
-
-        return x.sum(x.book.spot, rate)
 
     def _confidence(self, name: str, charge: Confidence) -> Affine:
         rate = rate_of(charge.rates, self.margin)
@@ -418,6 +411,9 @@ def amount_of(made: Sequence[Charges], name: str, charge: Charge) -> Affine:
         return amount_of([c.within(charge.scope) for c in made], name, charge.charge)
     if isinstance(charge, LiquidityTier):
         return _tiers(made, name, charge)
+    if isinstance(charge, Haircut):
+        first = made[0]
+        return haircuts(name, [c.listed for c in made], first.pledges, first.pledged, first.margin)
     if not isinstance(charge, Delta) or not charge.beyond:
         return total(c.amount(name, charge) for c in made)
     rate, parts = rate_of(charge.rates, made[0].margin), dict[str, list[Affine]]()

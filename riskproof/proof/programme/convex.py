@@ -231,8 +231,13 @@ def convex(requirement: Affine) -> tuple[Affine, tuple[str, ...]]:
             elif weight > 0:
                 parts.append(weighted(inner(node), weight))
             elif isinstance(node, Maximum) and node.credit:
-                note(f"{node.name} is the better of several, which is not convex: its first one counts")
-                parts.append(above(node.arguments[0].times(weight)))
+                first = node.arguments[0]
+                note(
+                    f"{node.name} is a credit that is not convex: it counts as nothing"
+                    if first.is_constant and not first.constant
+                    else f"{node.name} is the better of several, which is not convex: its first one counts"
+                )
+                parts.append(above(first.times(weight)))
             else:
                 raise ProofError(
                     f"{node.name} enters as a credit: the requirement is not convex",

@@ -9,7 +9,7 @@ of feeds, the terms of collateral, a netting set's constants.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import Final
@@ -32,6 +32,7 @@ from riskproof.proof.programme.convex import (
     weighted,
 )
 from riskproof.proof.programme.listed import Listed, MarketPart
+from riskproof.proof.programme.pledges import pledges_of
 from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.book import Holding, NettingSet
 from riskproof.risk.margining.charges import of_account
@@ -109,6 +110,8 @@ class _Compiler:
         for j, part in enumerate(self.parts):
             cash += self._arrange(j, part)
         self.cash = cash
+        self.pledges = {name: pledges_of(name, listed) for name, listed in self.sets.items()}
+        self.pledged = total(x.counted for pledges in self.pledges.values() for x in pledges.values())
         self.numbers = {name: self._numbers(name, listed) for name, listed in self.sets.items()}
         self.joint = self._joint()
         charges = {
@@ -206,7 +209,13 @@ class _Compiler:
                 where="model.collateral",
                 expected="one rule for all markets that are listed",
             )
-        worst = Asset(max(x.initial for x in found), max(x.maintenance for x in found), found[0].moves)
+        if len({replace(x, initial=Fraction(0), maintenance=Fraction(0)) for x in found}) > 1:
+            raise ProofError(
+                f"{name} has another cap, stress or concentration in some accounts: a proof does not show which are held",
+                where="model.collateral",
+                expected="one rule for all markets that are listed",
+            )
+        worst = replace(found[0], initial=max(x.initial for x in found), maintenance=max(x.maintenance for x in found))
         if set(found) != {worst}:
             self.note(f"{name} has the highest haircuts of the accounts that may hold it")
         return worst
@@ -224,7 +233,7 @@ class _Compiler:
             self.tails[name, n] = moved = self._tail_losses(listed, n)
             numbers[f"tail.{tail.id}"] = self._measure(tail, moved, f"tail.{tail.id} of {name}")
         numbers["value.options"] = total(x.options(h, BASE) for x in listed for h in x.book.options.values())
-        numbers["value.spot"] = total(x.sum(x.book.spot, x.book.value) for x in listed)
+        numbers["value.spot"] = total(x.counted for x in self.pledges[name].values())
         numbers["value.receivables"] = _ZERO
         return numbers
 
@@ -346,7 +355,8 @@ class _Compiler:
     # ---- charges -----------------------------------------------------------------------------------------------------
 
     def _charges(self, listed: list[Listed], margin: str) -> dict[str, Affine]:
-        made = [Charges(x, listed, margin, self.note) for x in listed]
+        name = listed[0].book.name
+        made = [Charges(x, listed, margin, self.note, self.pledges[name], self.pledged) for x in listed]
         return {
             f"charge.{name}": amount_of(made, name, charge)
             for name, charge in self.model.charges

@@ -52,6 +52,7 @@ def coverage(model: MarginModel, market: MarginMarket) -> Covered | None:
         model.sets != ACCOUNT
         or model.tail is not None
         or any(s.dampener for s in model.scenarios)
+        or (model.collateral is not None and not model.collateral.is_linear)
         or rounding.requirement[1] not in _DIRECTIONS
         or rounding.value[1] not in _DIRECTIONS
         or len(model.aggregate.set_terms) != 1

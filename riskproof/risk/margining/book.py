@@ -64,6 +64,7 @@ class NettingSet:
         options: by (underlying, expiry), in order.
         delta_one: perpetuals and futures. spot: assets other than cash.
         receivables: unsettled P&L and funding.
+        pledged: what the collateral of the account counts, in all its netting sets.
     """
 
     name: str
@@ -74,6 +75,7 @@ class NettingSet:
     delta_one: tuple[Holding, ...]
     spot: tuple[Holding, ...]
     receivables: Fraction
+    pledged: Fraction = Fraction(0)
     _exposures: dict[str, tuple[Exposure, ...]] = field(default_factory=dict)
     _within: dict[Scope, NettingSet] = field(default_factory=dict, init=False)
 
@@ -140,6 +142,15 @@ class NettingSet:
     def moving(self) -> tuple[Holding, ...]:
         """What takes part in price moves besides options: perpetuals, futures, and collateral that the model lets move."""
         return self.delta_one + tuple(h for h in self.spot if self.asset(h.listing.underlying).moves)
+
+    @cached_property
+    def counted(self) -> dict[str, Fraction]:
+        """What each asset counts: its value, at most its cap."""
+        values: dict[str, Fraction] = {}
+        for h in self.spot:
+            name = h.listing.underlying
+            values[name] = values.get(name, Fraction(0)) + self.value(h)
+        return {name: self.asset(name).counted(value) for name, value in values.items()}
 
     def value(self, h: Holding) -> Fraction:
         """Value of a holding of collateral."""
@@ -322,4 +333,5 @@ def arrange(
                 owed.get(name, Fraction(0)),
             )
         )
-    return sets, cash
+    pledged = sum((x for one in sets for x in one.counted.values()), Fraction(0))
+    return [replace(one, pledged=pledged) for one in sets] if pledged else sets, cash

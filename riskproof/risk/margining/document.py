@@ -134,6 +134,10 @@ class MarginModel:
         charged = {name: charge for name, charge in self.charges if f"charge.{name}" in used}
         groups = {getattr(charges.whole(charge), "group", None) for charge in charged.values()}
         groups |= {name.partition(".")[2] for name in used if name.startswith(("loss.", "joint."))}
+        if self.collateral is not None and any(
+            isinstance(charges.whole(charge), charges.Haircut) for charge in charged.values()
+        ):
+            groups |= {asset.stress for asset in self.collateral.terms}
         sets = () if self.tail is None else self.tail.sets
         return (
             *(f"term {name}" for name in sorted(terms) if name not in used),
@@ -233,7 +237,7 @@ def _read(node: Json) -> MarginModel:
     vol = volatility.parse(m["volatility"])
     scenarios, scan_ranges = grid.parse(m["grid"], vol.names)
     groups = frozenset(s.group for s in scenarios)
-    held = collateral.parse(m["collateral"]) if "collateral" in m else None
+    held = collateral.parse(m["collateral"], groups) if "collateral" in m else None
     joint = _tail(m["tail"]) if "tail" in m else None
     parsed: list[tuple[str, Charge]] = []
     for i, item in enumerate(encoding.array(m["charges"], "charges", max_length=MAX_CHARGES)):

@@ -162,7 +162,7 @@ class ComputedSet:
         self.worst = {g: min(places, key=self.counted.__getitem__) for g, places in model.groups.items()}
         self.values = {
             "options": sum((values.options(h, BASE) for h in book.options.values()), _ZERO),
-            "spot": sum((book.value(h) for h in book.spot), _ZERO),
+            "spot": sum(book.counted.values(), _ZERO),
             "receivables": book.receivables,
         }
         self.charges = {m: {name: c.amount(book, values, m) for name, c in model.charges} for m in MARGINS}

@@ -188,7 +188,7 @@ class JointValues(UnitValues):
             self._ratios = states, [x.numerator * (common // x.denominator) for x in ratios], common
         return self._ratios[1], self._ratios[2]
 
-    def _move_of(self, listing: Listing, price: Fraction) -> tuple[Fraction, Fraction]:
+    def _move_of(self, underlying: str, price: Fraction) -> tuple[Fraction, Fraction]:
         return price, _ZERO  # a joint move is relative, whatever the grid's scan ranges are
 
 

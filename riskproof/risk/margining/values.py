@@ -103,6 +103,15 @@ class UnitValues:
             column[place] = exact.nearest(move, self.market.money_exponent)
         return column[place]
 
+    def fall(self, underlying: str, group: str) -> Fraction:
+        """Share of its price that an asset loses at most in the scenarios of a group, weighted; negative if it only gains."""
+        scenarios = [self.model.scenarios[place] for place in self.model.groups[group]]
+        moves = [self._move_of(underlying, s.price) for s in scenarios]
+        index = self.market.index(underlying).price if any(absolute for _, absolute in moves) else Fraction(1)
+        return max(
+            -s.weight * (relative + absolute / index) for s, (relative, absolute) in zip(scenarios, moves, strict=True)
+        )
+
     def price(self, places: Iterable[int], states: Sequence[State]) -> None:
         """Values of options in states, together, which is faster; those that cannot be priced are left for `option` to refuse."""
         columns = [(state, self._options.setdefault(state, {})) for state in states]
@@ -191,7 +200,7 @@ class UnitValues:
     def _terms_in(self, listing: Listing, states: Sequence[State]) -> list[nearest.Terms]:
         """What an expiry's options share, by state."""
         quoted = self.market.forward(listing)
-        moves = [self._move_of(listing, state.price) for state in states]
+        moves = [self._move_of(listing.underlying, state.price) for state in states]
         moved = _moved(quoted.settled, quoted.price - quoted.settled, moves)
         forwards = [round_half_even(x * exact.FINE_ONE, y) for x, y in moved]
         if min(forwards) <= 0:
@@ -238,16 +247,16 @@ class UnitValues:
             found = self._vols[key] = exact.fine(shocked)
         return found
 
-    def _move_of(self, listing: Listing, price: Fraction) -> tuple[Fraction, Fraction]:
+    def _move_of(self, underlying: str, price: Fraction) -> tuple[Fraction, Fraction]:
         """(relative, absolute) move of an underlying's prices in a scenario's `price`."""
         ranges = self.model.scan_ranges
         if ranges is None:
             return price, _ZERO
-        scan = ranges.of(listing.underlying)
+        scan = ranges.of(underlying)
         return (_ZERO, price * scan.size) if scan.absolute else (price * scan.size, _ZERO)
 
     def _move(self, listing: Listing, price: Fraction) -> Fraction:
-        relative, absolute = self._move_of(listing, price)
+        relative, absolute = self._move_of(listing.underlying, price)
         mark = self.market.mark(listing)
         if listing.kind is Kind.SPOT:
             converted = self.model.collateral is not None and self.model.collateral.converted

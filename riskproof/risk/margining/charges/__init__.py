@@ -43,7 +43,7 @@ from riskproof.risk.margining.charges.terms import Rate, VegaTerm
 from riskproof.risk.margining.grid import choice
 from riskproof.risk.margining.scope import Scope
 
-__all__ = ["KINDS", "AccountCharge", "Basis", "Charge", "Scoped", "of_account", "parse", "whole"]
+__all__ = ["KINDS", "AccountCharge", "Basis", "Charge", "Haircut", "Scoped", "of_account", "parse", "whole"]
 
 
 class _Kind(Protocol):

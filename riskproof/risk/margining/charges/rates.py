@@ -1,7 +1,7 @@
 """Charges that are a rate times an exposure.
 
 notional      rate E                                           summed over the exposures of the kind
-haircut       h(asset) V                                       V the value of collateral, h the collateral block's rates
+haircut       h C and concentration                            of each asset, as the collateral block says
 confidence    rate (1 - c) E, where c < threshold              c the least confidence of the named feeds, by exposure;
                                                                    one that is not published is refused, or counts as `missing`
 depeg         rate max(0, threshold - price) sum of exposures  price of the settlement currency
@@ -19,7 +19,7 @@ from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining import exact
 from riskproof.risk.margining.book import EXPOSURES
-from riskproof.risk.margining.charges.context import INITIAL, parse_rates, rate_of, rates_document
+from riskproof.risk.margining.charges.context import parse_rates, rate_of, rates_document
 from riskproof.risk.margining.grid import choice
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ class Haircut:
 
     def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
         total = Fraction(0)
-        for e in book.exposures("collateral"):
-            asset = book.asset(e.underlying)
-            total += e.amount * (asset.initial if margin == INITIAL else asset.maintenance)
+        for name, counted in book.counted.items():
+            asset = book.asset(name)
+            fall = Fraction(0) if asset.stress is None else values.fall(name, asset.stress)
+            total += asset.haircut(counted, book.pledged, fall, margin)
         return total
 
 

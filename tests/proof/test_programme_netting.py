@@ -1,0 +1,97 @@
+"""Rows of collateral's terms, scenarios and netting sets that no shipped model has: equal to the engine, or above and said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from riskproof.errors import ProofError
+from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.risk.margining import MarginModel
+from riskproof.risk.margining.markets import from_market
+from tests.proof.programme_support import Book, asked, part_of, prove
+from tests.proof.test_programme import chain, small_model
+
+BOTH = from_market(chain(("BTC", "ETH")))
+STILL = {"initial": "0.2", "maintenance": "0.1"}
+EXCESS, MARGIN = StatementKind.EXCESS, StatementKind.MARGIN
+AGGREGATE: dict[str, Any] = {
+    "account": {
+        "equity": "value.total",
+        "initial": {"mul": ["1.3", "maintenance"]},
+        "maintenance": {"sum": ["loss.all", "charge.haircut"]},
+    }
+}
+BOOKS: list[Book] = [
+    {"USD": -5_000, "BTC": 40, "ETH": 90_000, "USDT": 3, "BTC-PERP": -70},
+    {"BTC": 3_000, "ETH": 1, "ETH-FAR-95-call": -300},
+    {"BTC": 2, "USDT": 900_000, "BTC-SOON-80-put": 50, "ETH-PERP": 7_000},
+]
+
+
+def pledged(assets: dict[str, Any], **members: Any) -> MarginModel:
+    collateral = {"conversion": "settlement_price", "assets": assets}
+    charges = [{"id": "haircut", "kind": "haircut"}]
+    return small_model(collateral=collateral, charges=charges, **{"aggregate": AGGREGATE, **members})
+
+
+def check(model: MarginModel, kind: StatementKind, *, equal: bool) -> int:
+    """How many books the rows ask more for than the engine, at one venue and, the same, at two."""
+    larger = 0
+    parts = [part_of(BOTH, [x.name for x in BOTH.listings if (x.underlying == "ETH") is eth]) for eth in (True, False)]
+    for margin in Margin:
+        rows, apart = prove(model, [BOTH], kind, margin), prove(model, parts, kind, margin)
+        assert equal is not bool(rows.bounds), rows.bounds
+        for book in BOOKS:
+            want, got = asked(model, BOTH, [book], kind, margin), rows.least(book)
+            own = [{name: q for name, q in book.items() if name in {x.name for x in p.listings}} for p in parts]
+            assert apart.least(*own) == got
+            assert rows.optimum(book) == pytest.approx(got / 10**6, rel=1e-8, abs=2e-3)
+            assert got >= want
+            assert got - want <= 2 or not equal
+            larger += got - want > 2
+    return larger
+
+
+STRESS = {
+    "BTC": {**STILL, "stress": "all"},
+    "ETH": {"initial": "0.05", "maintenance": "0", "stress": "all"},
+    "USDT": STILL,
+}
+CAPS = {name: {**terms, "cap": "25000"} for name, terms in STRESS.items()}
+AMOUNT = {
+    name: {**terms, "concentration": {"initial": "0.3", "maintenance": "0.2", "beyond": "9000"}}
+    for name, terms in CAPS.items()
+}
+ABOVE_CAP = {name: {**terms, "concentration": {**STILL, "beyond": "25000"}} for name, terms in CAPS.items()}
+SHARE = {
+    name: {**terms, "concentration": {"initial": "0.3", "maintenance": "0.2", "share": "0.4"}}
+    for name, terms in STRESS.items()
+}
+
+
+@pytest.mark.parametrize("sets", ["account", "underlying"])
+@pytest.mark.parametrize("assets", [STRESS, CAPS, AMOUNT, ABOVE_CAP, SHARE])
+def test_terms_of_collateral_are_exact_in_the_excess(assets: dict[str, Any], sets: str) -> None:
+    assert check(pledged(assets, netting={"sets": sets}), EXCESS, equal=True) == 0
+
+
+def test_stress_and_concentration_are_exact_in_the_margin() -> None:
+    for assets in (STRESS, SHARE):
+        assert check(pledged(assets), MARGIN, equal=True) == 0
+
+
+def test_a_cap_is_a_credit_in_the_margin_and_is_said() -> None:
+    assert check(pledged(CAPS), MARGIN, equal=False) > 0
+    bounds = prove(pledged(CAPS), [BOTH], MARGIN, Margin.INITIAL).bounds
+    assert "ETH of account beyond its cap is a credit that is not convex: it counts as nothing" in bounds
+
+
+def test_terms_of_collateral_that_depend_on_the_market_are_refused() -> None:
+    other = {**STILL, "cap": "1"}
+    model = small_model(
+        collateral={"conversion": "none", "assets": {"USDT": STILL}, "markets": {"BTC": {"USDT": other}}}
+    )
+    with pytest.raises(ProofError, match="USDT has another cap, stress or concentration in some accounts"):
+        prove(model, [BOTH], EXCESS, Margin.INITIAL)
