@@ -283,8 +283,10 @@ for _ in range(60):
     nearest.grid([nearest.Option(True, 10**20, 0)], many, [[10**18] * 1_000], 6)
 print("riskproof.risk.margining.nearest_kernel" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
+    for off, loaded in (("0", "True"), ("1", "False")):
+        env = os.environ | {"NUMBA_DISABLE_JIT": off}
+        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["False", loaded]
 
 
 @pytest.fixture(scope="module")
