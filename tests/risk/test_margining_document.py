@@ -431,6 +431,33 @@ def test_a_haircut_needs_a_collateral_block() -> None:
         MarginModel.from_document(document, "m")
 
 
+def test_a_model_may_limit_its_scenarios_and_joint_moves() -> None:
+    document = base()
+    limits = document["limits"]
+    assert "scenarios" not in MarginModel.from_document(document).to_document()["limits"]
+    limits["scenarios"] = 31
+    limited = MarginModel.from_document(document)
+    assert limited.limits.scenarios == limited.to_document()["limits"]["scenarios"] == 31
+    assert limited.digest != load("derive-pm2").digest
+    for most, message in (
+        (30, r"^m\.grid\.scenarios: 31 scenarios \(expected at most 30, which is limits\.scenarios\)$"),
+        (0, r"^m\.limits\.scenarios: not an integer in range"),
+        (4_097, r"^m\.limits\.scenarios: not an integer in range"),
+        (True, r"^m\.limits\.scenarios: "),
+    ):
+        limits["scenarios"] = most
+        with pytest.raises(ModelError, match=message):
+            MarginModel.from_document(document, "m")
+    document = json.loads((resources.files("riskproof.risk.models.v2") / "joint-es.json").read_text())
+    moves = load("joint-es").tail.moves
+    document["limits"]["scenarios"] = moves
+    assert MarginModel.from_document(document).limits.scenarios == moves > 500
+    document["limits"]["scenarios"] = moves - 1
+    message = rf"^m\.tail\.sets: {moves} joint moves \(expected at most {moves - 1}, which is limits\.scenarios\)$"
+    with pytest.raises(ModelError, match=message):
+        MarginModel.from_document(document, "m")
+
+
 def test_too_many_scenarios_are_refused() -> None:
     document = copy.deepcopy(base())
     values = {"linspace": {"from": "0", "to": "1", "count": 4_096}}

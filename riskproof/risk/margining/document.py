@@ -13,7 +13,8 @@ that have their default.
 netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying
 netting.gain_factor    "1" unless given, 0 to 1: what a netting set's gain in a scenario counts, where it meets other sets' losses
 rounding        how a reported requirement and a reported value (equity, P&L) are rounded; inside, everything is exact
-limits          most positions, expiries and underlyings of an account, and the age of the oldest snapshot the model may be used on
+limits          most positions, expiries and underlyings of an account, and the age of the oldest snapshot the model may be used on;
+                optionally `scenarios`, most of the grid's, and most joint moves of the tail block's sets together
 """
 
 from __future__ import annotations
@@ -71,15 +72,17 @@ class Rounding:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most positions, expiries and underlyings of an account; seconds."""
+    """Most positions, expiries and underlyings of an account; seconds; most scenarios, and most joint moves, of the model."""
 
     legs: int
     expiries: int
     underlyings: int
     snapshot_age_seconds: int
+    scenarios: int | None = None
 
     def to_document(self) -> dict[str, Json]:
-        return {n: getattr(self, n) for n in ("legs", "expiries", "underlyings", "snapshot_age_seconds")}
+        names = ("legs", "expiries", "underlyings", "snapshot_age_seconds", "scenarios")
+        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
 
 
 @dataclass(frozen=True)
@@ -253,7 +256,7 @@ def _read(node: Json) -> MarginModel:
     if sets != UNDERLYING and "gain_factor" in netting:
         raise ModelError("there is one set only", where="netting.gain_factor", expected=f'none, or sets "{UNDERLYING}"')
     rounding = encoding.members(m["rounding"], "rounding", ("requirement", "value"))
-    limits = encoding.members(m["limits"], "limits", ("legs", "expiries", "underlyings", "snapshot_age_seconds"))
+    limits = _limits(m["limits"], len(scenarios), 0 if joint is None else joint.moves)
     return MarginModel(
         name=grid.identifier(m["name"], "name"),
         description=encoding.string(m["description"], "description", max_length=2_000),
@@ -272,12 +275,7 @@ def _read(node: Json) -> MarginModel:
         ),
         collateral=held,
         rounding=Rounding(*(_rounding(rounding[n], f"rounding.{n}") for n in ("requirement", "value"))),
-        limits=Limits(
-            encoding.integer(limits["legs"], "limits.legs", low=1, high=65_536),
-            encoding.integer(limits["expiries"], "limits.expiries", low=1, high=4_096),
-            encoding.integer(limits["underlyings"], "limits.underlyings", low=1, high=4_096),
-            encoding.integer(limits["snapshot_age_seconds"], "limits.snapshot_age_seconds", low=1, high=MAX_MATURITY),
-        ),
+        limits=limits,
         scan_ranges=scan_ranges,
         gain_factor=exact.parse(netting.get("gain_factor", "1"), "netting.gain_factor", low=0, high=1),
         tail=joint,
@@ -304,6 +302,26 @@ def _check_uses(charge: Charge, groups: frozenset[str], vols: frozenset[str], ra
             where=f"{where}.kind",
             expected="a calendar_spread, or no scan_ranges",
         )
+
+
+def _limits(node: Json, scenarios: int, joint_moves: int) -> Limits:
+    m = encoding.members(node, "limits", ("legs", "expiries", "underlyings", "snapshot_age_seconds"), ("scenarios",))
+    most: int | None = None
+    if "scenarios" in m:
+        most = encoding.integer(m["scenarios"], "limits.scenarios", low=1, high=grid.MAX_SCENARIOS)
+        for count, what, where in (
+            (scenarios, "scenarios", "grid.scenarios"),
+            (joint_moves, "joint moves", "tail.sets"),
+        ):
+            if count > most:
+                raise ModelError(f"{count} {what}", where=where, expected=f"at most {most}, which is limits.scenarios")
+    return Limits(
+        encoding.integer(m["legs"], "limits.legs", low=1, high=65_536),
+        encoding.integer(m["expiries"], "limits.expiries", low=1, high=4_096),
+        encoding.integer(m["underlyings"], "limits.underlyings", low=1, high=4_096),
+        encoding.integer(m["snapshot_age_seconds"], "limits.snapshot_age_seconds", low=1, high=MAX_MATURITY),
+        most,
+    )
 
 
 def _rounding(node: Json, where: str) -> tuple[int, str]:

@@ -98,6 +98,11 @@ class Tail:
     def ids(self) -> frozenset[str]:
         return frozenset(s.id for s in self.sets)
 
+    @property
+    def moves(self) -> int:
+        """Joint moves of all sets together."""
+        return sum(math.prod(joint_moves(s.method)) for s in self.sets)
+
     def to_document(self) -> dict[str, Json]:
         document: dict[str, Json] = {"sets": [s.to_document() for s in self.sets]}
         for member in ("unshocked", "constant_volatility"):
