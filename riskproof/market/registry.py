@@ -7,8 +7,9 @@ Document (canonical JSON, digest under TAG_REGISTRY):
                       "unit": "1000000000", "expiry": 1774598400, "strike": "90000000000000", "option_type": "call"}, ...]}
 
 `unit` is the size of one whole unit in 1e-9 of the underlying; for an inverse perpetual or future it is the notional of one
-contract in 1e-9 of the numeraire. A registry version is named by its digest; one registry extends another if its constants are
-equal and its list starts with the other's list.
+contract in 1e-9 of the numeraire. A linear perpetual, future or option that is settled in another currency than the numeraire, a
+stablecoin say, has its name as `settlement`; one unit of it counts as one of the numeraire. A registry version is named by its
+digest; one registry extends another if its constants are equal and its list starts with the other's list.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Instrument:
         expiry: seconds since the epoch for futures and options, else None.
         strike: int64, 1e-9 of the numeraire, for options, else None.
         option_type: for options, else None.
+        settlement: 1 to 16 characters of a name: what a linear derivative is settled in; None for the numeraire.
 
     Raises:
         RegistryError: a member is missing, superfluous or out of range.
@@ -80,6 +82,7 @@ class Instrument:
     expiry: int | None = None
     strike: int | None = None
     option_type: OptionType | None = None
+    settlement: str | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.name, "name", 64)
@@ -104,6 +107,17 @@ class Instrument:
             raise RegistryError("strike and option type go with options, and only with them", where=where)
         if self.strike is not None and not MIN_PRICE <= self.strike <= MAX_PRICE:
             raise RegistryError("strike is out of the kernel's domain", where=where, expected="1e-4 to 1e7")
+        if self.settlement is not None:
+            _check_name(self.settlement, f"{where}: settlement", 16)
+            if self.kind is Kind.SPOT or self.payoff is Payoff.INVERSE:
+                what = (
+                    "an asset that is held" if self.kind is Kind.SPOT else "a contract settled in the underlying coin"
+                )
+                raise RegistryError(
+                    f"a settlement currency of {what}",
+                    where=f"{where}: settlement",
+                    expected="none; linear perpetuals, futures and options have one",
+                )
 
     @property
     def is_option(self) -> bool:
@@ -122,12 +136,17 @@ class Instrument:
         if self.strike is not None and self.option_type is not None:
             document["strike"] = str(self.strike)
             document["option_type"] = self.option_type.value
+        if self.settlement is not None:
+            document["settlement"] = self.settlement
         return document
 
     @classmethod
     def from_document(cls, node: Json, where: str) -> Instrument:
         m = encoding.members(
-            node, where, ("name", "kind", "underlying", "payoff", "unit"), ("expiry", "strike", "option_type")
+            node,
+            where,
+            ("name", "kind", "underlying", "payoff", "unit"),
+            ("expiry", "strike", "option_type", "settlement"),
         )
         return cls(
             name=encoding.string(m["name"], f"{where}.name"),
@@ -140,6 +159,7 @@ class Instrument:
             if "strike" in m
             else None,
             option_type=_choice(OptionType, m["option_type"], f"{where}.option_type") if "option_type" in m else None,
+            settlement=encoding.string(m["settlement"], f"{where}.settlement") if "settlement" in m else None,
         )
 
 
@@ -176,6 +196,12 @@ class Registry:
             if instrument.name in seen:
                 raise RegistryError(f"{instrument.name} is listed twice", where=f"instruments[{i}]")
             seen.add(instrument.name)
+            if instrument.settlement == self.numeraire:
+                raise RegistryError(
+                    "the numeraire as settlement currency",
+                    where=f"instruments[{i}].settlement",
+                    expected="no settlement, which means the numeraire",
+                )
 
     def __len__(self) -> int:
         return len(self.instruments)

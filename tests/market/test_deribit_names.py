@@ -36,7 +36,9 @@ def test_registry_lines() -> None:
     assert parse_name("ETH-27MAR26", "").instrument("").unit == 10**9
     assert parse_name("BTC-27MAR26-90000-C", "").instrument("").unit == 10**9
     linear = parse_name("SOL_USDC-PERPETUAL", "").instrument("")
-    assert (linear.unit, linear.payoff) == (10**9, Payoff.LINEAR)
+    assert (linear.unit, linear.payoff, linear.settlement) == (10**9, Payoff.LINEAR, "USDC")
+    assert parse_name("BTC_USDT-27MAR26-90000-C", "").instrument("").settlement == "USDT"
+    assert parse_name("BTC-27MAR26-90000-C", "").instrument("").settlement is None
 
 
 def test_inverse_contract_of_unknown_size_is_refused() -> None:

@@ -47,6 +47,7 @@ KINDS = (
     "calendar_spread",
     "liquidity_tier",
     "fee",
+    "stablecoin_hedge",
 )
 INSTRUMENTS = ("spot", "perpetual", "future", "option")
 
@@ -150,7 +151,7 @@ def random_kind(rng: random.Random, shocks: Sequence[str], collateral: bool, ran
         return {"kind": kind, "rates": rates(rng), "locked": rng.random() < 0.5, "group": rng.choice(GROUPS)}
     if kind == "vega_term":
         return {"kind": kind, "vol": rng.choice(shocks), "rates": rates(rng)} if shocks else None
-    if kind == "rate":
+    if kind in ("rate", "stablecoin_hedge"):
         return {"kind": kind, "rates": rates(rng, 10)}
     if kind == "liquidity_tier":
         beyond = sorted(rng.sample((0, 1, 5_000, 70_000, 1_000_000, 30_000_000), rng.randint(1, 3)))
@@ -330,12 +331,15 @@ def random_market(rng: random.Random) -> MarginMarket:
     def share() -> Fraction | None:
         return None if rng.random() < 0.3 else Fraction(rng.randint(40, 100), 100)
 
+    currency = rng.choice(("USDC", "USDT"))
     listings: list[Listing] = []
     always = ("USD", "BTC", "BTC-PERP")
     for x in market.listings:
         if x.name not in always and rng.random() < 0.5:
             continue
         listings.append(replace(x, confidence=share()))
+        if x.kind is not Kind.SPOT and rng.random() < 0.3:
+            listings.append(replace(x, name=f"{x.name}-{currency}", settlement=currency))
         if x.kind in (Kind.PERPETUAL, Kind.FUTURE) and rng.random() < 0.4:
             listings.append(replace(x, name=f"{x.name}-INVERSE", payoff=Payoff.INVERSE, unit=Fraction(10)))
         if x.kind is Kind.OPTION and rng.random() < 0.15:

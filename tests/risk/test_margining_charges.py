@@ -5,15 +5,27 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from risk_books import small_market
 from test_margining_venues import MARKET, RATES, base, charged, model, run
 
 from riskproof.errors import ModelError
+from riskproof.market.marketfile import Market
 from riskproof.market.registry import Kind, Payoff
-from riskproof.risk.margining import Account, Listing, MarginMarket, MarginModel, MarginReport, evaluate_model
+from riskproof.risk.margining import (
+    Account,
+    Listing,
+    MarginMarket,
+    MarginModel,
+    MarginReport,
+    evaluate_model,
+    from_market,
+    load_model,
+)
 from riskproof.risk.margining.book import EXPOSURES
 from riskproof.risk.margining.incremental import AccountMargin
 
@@ -59,6 +71,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "vega_term": {"kind": "vega_term", "vol": "up", "rates": RATES},
     "rate": {"kind": "rate", "rates": RATES},
     "liquidity_tier": {"kind": "liquidity_tier", "exposure": "option", "tiers": [{"beyond": "250", "rates": RATES}]},
+    "stablecoin_hedge": {"kind": "stablecoin_hedge", "rates": RATES},
     "fee": {"kind": "fee", "kinds": ["spot", "perpetual", "future", "option"], "rates": RATES, "cap": "0.25"},
 }
 SCOPES: list[dict[str, Any]] = [
@@ -72,7 +85,13 @@ COINS = MarginMarket(
     MARKET.settlement,
     MARKET.indices,
     MARKET.forwards,
-    (*MARKET.listings, Listing("BTC", Kind.SPOT, "BTC", mark=F(99)), Listing("ETH", Kind.SPOT, "ETH", mark=F(9))),
+    (
+        *MARKET.listings,
+        Listing("BTC", Kind.SPOT, "BTC", mark=F(99)),
+        Listing("ETH", Kind.SPOT, "ETH", mark=F(9)),
+        Listing("PERP-USDC", Kind.PERPETUAL, "BTC", mark=F(101), settlement="USDC"),
+        replace(MARKET.listings[MARKET.place("P60")], name="P60-USDT", settlement="USDT"),
+    ),
 )
 COLLATERAL = {
     "conversion": "none",
@@ -227,6 +246,72 @@ def test_closing_a_holding_of_coins_costs_too() -> None:
     assert MarginModel.from_document(m.to_document()) == m
 
 
+# --- deltas between currencies ----------------------------------------------------------------------------------------
+
+
+def test_a_hedge_in_another_currency_is_charged_on_its_smaller_side() -> None:
+    """Deltas of BTC: PERP 1, INVERSE 0.4, C30 1, PERP-USDC 1, P60-USDT -1; the index is 100."""
+    m = one_charge({"kind": "stablecoin_hedge", "rates": RATES})
+
+    def of(**held: Any) -> Fraction:
+        book = {n.replace("_", "-"): F(q) for n, q in held.items()}
+        return on(m, book).charges["x"][0] * 2 / 100  # coins that are charged
+
+    assert of(PERP=2, PERP_USDC=-1) == 1
+    assert of(PERP=2, PERP_USDC=1) == 0
+    assert of(PERP=2, FUTURE=-2) == 0  # hedged in one currency
+    assert of(PERP=3, FUTURE=-2, PERP_USDC="-0.5") == F("0.5")  # net in each
+    assert of(INVERSE=5, PERP_USDC=-3) == 2  # the inverse contract's profit is in dollars
+    assert of(PERP=2, C30=1, PERP_USDC=-1, P60_USDT=1) == 2  # 3 against -1 and -1
+    assert of(PERP=1, PERP_USDC=-4, P60_USDT=-2) == 3  # 1 and 2 against -4
+    assert of(PERP=1, ETH_PERP=-10) == 0  # of one underlying only
+    assert on(m, {"PERP": F(1), "PERP-USDC": F(-1)}).charges["x"] == (50, 25)
+    assert MarginModel.from_document(m.to_document()) == m
+
+
+def test_a_market_files_settlement_currencies_reach_the_charge() -> None:
+    market = small_market()
+    coin = next(x for x in market.registry.instruments if x.kind is Kind.PERPETUAL and x.payoff is Payoff.LINEAR)
+    instruments = (*market.registry.instruments, replace(coin, name="COIN", settlement="USDC"))
+    registry = replace(market.registry, instruments=instruments)
+    quote = market.snapshot.quotes[market.registry.index_of(coin.name)]
+    quotes = (*market.snapshot.quotes, quote)
+    market = Market(registry, replace(market.snapshot, quotes=quotes, registry_digest=registry.digest))
+    exact = from_market(Market.from_bytes(market.to_bytes()))
+    assert [x.settlement for x in exact.listings][-2:] == [None, "USDC"]
+    m = one_charge({"kind": "stablecoin_hedge", "rates": RATES})
+    report = evaluate_model(m, exact, Account.build(exact, {coin.name: F(3), "COIN": F(-2)}))
+    price = exact.index(coin.underlying).price
+    assert report.charges["x"][0] == price * F(coin.unit, 10**9)
+
+
+def test_the_stablecoin_charge_of_the_okx_like_model() -> None:
+    m = load_model("okx-like")
+    hedged, plain = (on(m, {"PERP": F(1), name: F(-1)}) for name in ("PERP-USDC", "FUTURE"))
+    assert hedged.charges["mr9"] == (F("0.5"), F("0.5"))
+    assert plain.charges["mr9"] == (0, 0)
+
+
+# --- depeg ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("price", ["0.9", "0.97", "0.98", "1.02"])
+def test_a_depeg_is_charged_on_its_gap_as_its_literal_twin(price: str) -> None:
+    kinds, threshold = ("perpetual_mark", "option_short", "collateral"), "0.98"
+    m = one_charge(
+        {"kind": "depeg", "exposures": list(kinds), "threshold": threshold, "rates": RATES}, collateral=COLLATERAL
+    )
+    market = replace(COINS, settlement_price=F(price))
+    gap = max(F(0), F(threshold) - F(price))
+    found = set()
+    for book in books(12):
+        report = evaluate_model(m, market, Account.build(market, book))
+        size = sum((sum(exposures(kind, book), F(0)) for kind in kinds), F(0))
+        assert report.charges["x"] == (gap * size / 2, gap * size / 4)
+        found.add(report.charges["x"][0])
+    assert len(found) > 4 if gap else found == {0}
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
@@ -314,6 +399,20 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "fee without rates": (
         lambda d: d.update(charges=[{"id": "x", "kind": "fee", "kinds": ["option"]}]),
         r"m\.charges\[0\]: member 'rates' is missing",
+    ),
+    "stablecoin hedge without rates": (
+        lambda d: d.update(charges=[{"id": "x", "kind": "stablecoin_hedge"}]),
+        r"m\.charges\[0\]: member 'rates' is missing",
+    ),
+    "stablecoin hedge of a negative rate": (
+        lambda d: d.update(
+            charges=[{"id": "x", "kind": "stablecoin_hedge", "rates": {"initial": "-0.1", "maintenance": "0"}}]
+        ),
+        r"m\.charges\[0\]\.rates\.initial: -0\.1 is out of range",
+    ),
+    "depeg of no exposure": (
+        lambda d: d.update(charges=[{"id": "x", "kind": "depeg", "exposures": [], "threshold": "1", "rates": RATES}]),
+        r"m\.charges\[0\]\.exposures: no exposure, or one twice",
     ),
     "underlyings of a charge that is not scoped": (
         lambda d: d.update(

@@ -39,7 +39,7 @@ F = Fraction
 VENUES = ["deribit-like", "okx-like", "span16", "tims10", "paradex24", "isolated", "cross"]
 DIGESTS = {
     "deribit-like": "a9e0a400169dc702",
-    "okx-like": "477488ab4570172b",
+    "okx-like": "de8179cda61df403",
     "span16": "5a3f135d00711d12",
     "tims10": "5dff95b74c06e2ce",
     "paradex24": "5f192fea6d4d6712",

@@ -69,6 +69,7 @@ def instruments(draw: st.DrawFn) -> Instrument:
         draw(st.integers(1, 253_402_300_799)) if dated else None,
         draw(st.integers(10**5, 10**16)) if option else None,
         draw(st.sampled_from(OptionType)) if option else None,
+        draw(st.sampled_from([None, "USDC", "USDT"])) if kind is not Kind.SPOT and payoff is Payoff.LINEAR else None,
     )
 
 

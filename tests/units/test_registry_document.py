@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,6 +67,21 @@ BAD_INSTRUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"kind": Kind.FUTURE}, "strike and option type go with options"),
     ({"kind": Kind.PERPETUAL, "strike": None, "option_type": None}, "expiry where there is none"),
     ({"kind": Kind.SPOT, "strike": None, "option_type": None, "expiry": None}, "cannot have an inverse payoff"),
+    ({"settlement": "USDC"}, "settlement: a settlement currency of a contract settled in the underlying coin"),
+    ({"payoff": Payoff.LINEAR, "settlement": ""}, "settlement: not a name"),
+    ({"payoff": Payoff.LINEAR, "settlement": "U" * 17}, "settlement: not a name"),
+    ({"payoff": Payoff.LINEAR, "settlement": "US$"}, "settlement: not a name"),
+    (
+        {
+            "kind": Kind.SPOT,
+            "payoff": Payoff.LINEAR,
+            "strike": None,
+            "option_type": None,
+            "expiry": None,
+            "settlement": "USDC",
+        },
+        "settlement: a settlement currency of an asset that is held",
+    ),
 ]
 
 
@@ -106,6 +122,22 @@ def test_duplicates_and_too_many() -> None:
     with pytest.raises(RegistryError, match="too many instruments"):
         Registry("USD", many)
     assert len(Registry("USD", many[:-1])) == MAX_INSTRUMENTS
+
+
+def test_settlement_currency() -> None:
+    """A registry without one is the same bytes as before there were any (`test_digest`)."""
+    coin = replace(FUTURE, payoff=Payoff.LINEAR, settlement="USDC")
+    document = coin.to_document()
+    assert document["settlement"] == "USDC"
+    assert Instrument.from_document(document, "x") == coin
+    assert "settlement" not in replace(coin, settlement=None).to_document()
+    with pytest.raises(RegistryError, match=r"instruments\[1\]\.settlement: the numeraire as settlement currency"):
+        registry(SPOT, replace(coin, settlement="USD"))
+    for node in (None, 7):
+        with pytest.raises(EncodingError, match=r"x\.settlement"):
+            Instrument.from_document({**document, "settlement": node}, "x")
+    with pytest.raises(RegistryError, match="listed with other terms"):
+        registry(coin).extended([replace(coin, settlement="USDT")])
 
 
 def test_unknown_names_and_indices() -> None:

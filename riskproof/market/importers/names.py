@@ -99,7 +99,15 @@ class Contract:
                 )
             unit = _INVERSE_NOTIONAL[self.coin]
         return Instrument(
-            self.name, self.kind, self.underlying, self.payoff, unit, self.expiry, self.strike, self.option_type
+            self.name,
+            self.kind,
+            self.underlying,
+            self.payoff,
+            unit,
+            self.expiry,
+            self.strike,
+            self.option_type,
+            self.quote,
         )
 
 

@@ -63,6 +63,7 @@ class Listing:
         mark: price of everything but options.
         volatility: of an option.
         confidence: of the volatility for an option, of the mark for everything else; None where the feed says nothing.
+        settlement: the currency that a linear derivative is settled in, if it is not the market's; it counts as that one.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Listing:
     mark: Fraction | None = None
     volatility: Fraction | None = None
     confidence: Fraction | None = None
+    settlement: str | None = None
 
 
 @dataclass(frozen=True)

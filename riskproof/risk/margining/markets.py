@@ -179,6 +179,7 @@ def _listing(instrument: Instrument, quote: Quote | None, confidence: Fraction |
         None if mark is None else Fraction(mark, PRICE_ONE),
         None if volatility is None else Fraction(volatility, RATIO_ONE),
         confidence,
+        instrument.settlement,
     )
 
 

@@ -12,6 +12,7 @@
 | `basis` | `basis` | what each expiry's options lose by a move of its forward alone, times a factor that grows with its tenor |
 | `standard_option` | `standard` | margin of options expiry by expiry: isolated, or the largest loss at settlement if that is less |
 | `delta`, `roll` | `delta` | rate times an underlying's net, gross or hedged delta; times what has to be rolled forward |
+| `stablecoin_hedge` | `delta` | rate times delta settled in one currency that hedges delta settled in another |
 | `calendar_spread` | `spreads` | rate times delta of an expiry that is paired with opposite delta of another |
 | `offset` | `spreads` | of the account: the credit for opposite deltas of two underlyings, to be subtracted |
 | `liquidity_tier`, `fee` | `closing` | rates by size of an exposure; cost of closing each position |
@@ -34,7 +35,7 @@ from riskproof.errors import ModelError
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.closing import Fee, LiquidityTier
 from riskproof.risk.margining.charges.context import AccountCharge, Charge, Scoped, whole
-from riskproof.risk.margining.charges.delta import Delta, Roll
+from riskproof.risk.margining.charges.delta import Delta, Roll, StablecoinHedge
 from riskproof.risk.margining.charges.rates import Confidence, Depeg, Haircut, Notional
 from riskproof.risk.margining.charges.spreads import CalendarSpread, Offset
 from riskproof.risk.margining.charges.standalone import Standalone
@@ -59,6 +60,7 @@ KINDS: Final[dict[str, _Kind]] = {
     "standard_option": StandardOption,
     "delta": Delta,
     "roll": Roll,
+    "stablecoin_hedge": StablecoinHedge,
     "calendar_spread": CalendarSpread,
     "offset": Offset,
     "liquidity_tier": LiquidityTier,

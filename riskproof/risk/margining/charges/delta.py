@@ -1,4 +1,5 @@
-"""Charges on deltas: `delta` on an underlying's net, gross or hedged delta, `roll` on what has to be rolled forward.
+"""Charges on deltas: `delta` on an underlying's net, gross or hedged delta, `roll` on what has to be rolled forward,
+`stablecoin_hedge` on deltas in one settlement currency that hedge those in another.
 
 Deltas are in coins (`values`), D_i of position i times its quantity, and worth the index price S each.
 
@@ -9,8 +10,11 @@ delta   rate max(0, S x - beyond)      x by `measure`: net    |sum D_i|
         `beyond` are tiers.
 roll    sum over lines of |D| S max(rate, per_year T)      a line is a perpetual, a future (T in years to its expiry), or
         the options of an expiry together. Lines do not net: each has to be rolled.
+stablecoin_hedge    rate S min(sum over c of max(0, D_c), sum over c of max(0, -D_c))      D_c the delta of an underlying's
+        positions that are settled in currency c, an inverse contract's the market's settlement currency; summed over underlyings.
+        What is hedged is so as long as one currency is worth as much as the other.
 
-Collateral has no part in either.
+Collateral has no part in any of them.
 """
 
 from __future__ import annotations
@@ -115,6 +119,56 @@ class Delta:
             x = {"net": abs(long - short), "gross": long + short, "hedged": min(long, short)}[self.measure]
             total += max(_ZERO, x * book.market.index(underlying).price - self.beyond)
         return rate_of(self.rates, margin) * total
+
+
+@dataclass(frozen=True, slots=True)
+class StablecoinHedge:
+    """`stablecoin_hedge`."""
+
+    rates: tuple[Fraction, Fraction]
+
+    @classmethod
+    def parse(cls, members: dict[str, Json], where: str) -> StablecoinHedge:
+        m = encoding.members(members, where, ("rates",))
+        return cls(parse_rates(m["rates"], f"{where}.rates"))
+
+    def to_document(self) -> dict[str, Json]:
+        return {"kind": "stablecoin_hedge", "rates": rates_document(self.rates)}
+
+    def amount(self, book: NettingSet, values: UnitValues, margin: str) -> Fraction:
+        rate = rate_of(self.rates, margin)
+        return (
+            rate * values.of_group("hedged between currencies", book, partial(self._hedged, book, values))
+            if rate
+            else _ZERO
+        )
+
+    @staticmethod
+    def _hedged(book: NettingSet, values: UnitValues) -> Fraction:
+        """What is hedged in another currency, worth the index price, over all underlyings."""
+        deltas: dict[str, dict[str | None, Fraction]] = {}
+        for holdings in (book.delta_one, *book.options.values()):
+            for (underlying, currency), delta in values.of_group(
+                "currencies", holdings, partial(_currencies, holdings, values)
+            ).items():
+                own = deltas.setdefault(underlying, {})
+                own[currency] = own.get(currency, _ZERO) + delta
+        total = _ZERO
+        for underlying, own in deltas.items():
+            long = sum((max(x, _ZERO) for x in own.values()), _ZERO)
+            short = sum((max(-x, _ZERO) for x in own.values()), _ZERO)
+            hedged = min(long, short)
+            total += hedged * book.market.index(underlying).price if hedged else _ZERO
+        return total
+
+
+def _currencies(holdings: tuple[Holding, ...], values: UnitValues) -> dict[tuple[str, str | None], Fraction]:
+    """{(underlying, settlement currency): delta in coins} of a group."""
+    deltas: dict[tuple[str, str | None], Fraction] = {}
+    for h in holdings:
+        key = h.listing.underlying, h.listing.settlement
+        deltas[key] = deltas.get(key, _ZERO) + values.of_group("delta", h, partial(_delta, h, values))
+    return deltas
 
 
 @dataclass(frozen=True, slots=True)
