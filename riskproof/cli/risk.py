@@ -135,6 +135,7 @@ def margin_array_document(
         {
             "id": s.id,
             "price": exact.text(s.price),
+            "on": s.on,
             "vol": s.vol,
             "time_shift_seconds": s.time_shift_seconds,
             "weight": exact.text(s.weight),
@@ -162,10 +163,18 @@ def margin_array_text(model: MarginModel, report: MarginReport) -> str:
     """The scenarios of a model of version 2 as a table, the worst one marked, margin below."""
     from riskproof.risk.figures import MarginFigures
     from riskproof.risk.margining import exact
+    from riskproof.risk.margining.grid import ALL
 
     figures, currency = MarginFigures.of(report), report.settlement
     rows = [
-        [s.id, exact.text(s.price), s.vol or "", _duration(s.time_shift_seconds), s.group, pnl]
+        [
+            s.id,
+            exact.text(s.price) + ("" if s.on == ALL else f" {s.on}"),
+            s.vol or "",
+            _duration(s.time_shift_seconds),
+            s.group,
+            pnl,
+        ]
         for s, pnl in zip(model.scenarios, amounts(figures.pnl_micros), strict=True)
     ]
     lines = [

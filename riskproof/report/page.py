@@ -13,6 +13,7 @@ from riskproof.report.html import Cell, Html, element, joined, markup, section, 
 from riskproof.report.style import stylesheet
 from riskproof.risk.greeks import MONEY_EXPONENT, portfolio_greeks
 from riskproof.risk.margining import AnyModel, MarginModel, MarginReport
+from riskproof.risk.margining.grid import ALL
 from riskproof.risk.model import RiskModel
 from riskproof.risk.whatif import Attribution, BookMargin, Compared, amounts, binding
 from riskproof.risk.whatif.amounts import grouped, shown_requirement, shown_value
@@ -200,11 +201,12 @@ def _scenario_axes(model: AnyModel) -> list[_Axes]:
     axes = []
     for t in model.scenarios:
         weight = "" if t.weight == 1 else f", weight {_decimal(t.weight)}"
+        alone = "" if t.on == ALL else f", {t.on} alone"
         if _in_per_cent(model):
             price = _percent(round_half_even(t.price.numerator * RATIO_ONE, t.price.denominator))
         else:
             price = f"{'+' if t.price > 0 else ''}{t.price} scan"  # a relative or an absolute move, by underlying
-        axes.append(_Axes(t.price, price, f"vol {t.vol or 'unchanged'}{_time(t.time_shift_seconds)}{weight}"))
+        axes.append(_Axes(t.price, price, f"vol {t.vol or 'unchanged'}{_time(t.time_shift_seconds)}{alone}{weight}"))
     return axes
 
 

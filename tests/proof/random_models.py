@@ -88,6 +88,8 @@ def random_grid(rng: random.Random, shocks: Sequence[str], ranges: bool) -> dict
             s["dampener"] = decimal(rng, 0, 500_000)
         if rng.random() < 0.2:
             s["expiry_pnl"] = "adverse"
+        if rng.random() < 0.25:
+            s["on"] = rng.choice(("forward", "index"))
         scenarios.append(s)
     grid: dict[str, Any] = {"scenarios": scenarios}
     if ranges:

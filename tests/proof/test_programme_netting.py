@@ -95,3 +95,16 @@ def test_terms_of_collateral_that_depend_on_the_market_are_refused() -> None:
     )
     with pytest.raises(ProofError, match="USDT has another cap, stress or concentration in some accounts"):
         prove(model, [BOTH], EXCESS, Margin.INITIAL)
+
+
+@pytest.mark.parametrize("kind", [EXCESS, MARGIN])
+def test_scenarios_that_move_forwards_or_index_prices_alone_are_exact(kind: StatementKind) -> None:
+    scenarios = [
+        {"id": f"{price} {on}".replace(" ", "/"), "price": price, "on": on}
+        for price in ("-0.2", "0.3")
+        for on in ("forward", "index")
+    ]
+    aggregate = {"account": AGGREGATE["account"] | {"maintenance": "loss.all"}}
+    other = {"other": {**STILL, "moves": True}, "conversion": "none", "assets": {}}
+    model = small_model(grid={"scenarios": scenarios}, aggregate=aggregate, collateral=other)
+    assert check(model, kind, equal=True) == 0

@@ -350,7 +350,7 @@ class Charges:
         """Loss of one unit, long or short, alone in a scenario, in 10^-m; before the dampener."""
         values = self.listed.values
         if h.listing.kind is not Kind.OPTION:
-            return -scenario.weight * sign * values.move(h.place, scenario.price)
+            return -scenario.weight * sign * values.move(h.place, scenario.price, scenario.on)
         shocked = sign * values.option(h.place, scenario.state)
         factor = values.static_factors(h.place)[shocked < 0]
         counted: Fraction | int = shocked if factor == 1 else shocked * factor

@@ -243,7 +243,7 @@ class _Compiler:
         state = scenario.state
 
         def move(x: Listed, h: Holding) -> int:
-            return x.values.move(h.place, scenario.price)
+            return x.values.move(h.place, scenario.price, scenario.on)
 
         def value(x: Listed, h: Holding) -> int:
             return x.values.option(h.place, state)

@@ -84,7 +84,7 @@ def work(model: AnyModel, attested: Sequence[AttestedMarket]) -> int:
         spent += _charge(charge, model, options, others)
     spent += _OPTION * options * (len(states) + moves)
     spent += _SHOCK * options * len({s.vol for s in states if s.vol is not None})
-    spent += _MOVE * others * (len({s.price for s in model.scenarios}) + moves)
+    spent += _MOVE * others * (len({(s.price, s.on) for s in model.scenarios}) + moves)
     spent += _COEFFICIENT * live * (len(model.scenarios) + moves)
     sets = len({x.underlying for x in counting}) if model.sets == UNDERLYING else 1
     return min(_MOST, spent + _aggregate(model, live, sets))

@@ -23,7 +23,7 @@ from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.context import MARGINS
 from riskproof.risk.margining.charges.rates import Confidence, Haircut, Notional
 from riskproof.risk.margining.document import ACCOUNT, MarginModel
-from riskproof.risk.margining.grid import ADVERSE, BASE, State
+from riskproof.risk.margining.grid import ADVERSE, ALL, BASE, State
 from riskproof.risk.margining.market import Listing, MarginMarket, terms
 from riskproof.risk.margining.values import UnitValues
 from riskproof.units import SECONDS_PER_YEAR
@@ -51,7 +51,7 @@ def coverage(model: MarginModel, market: MarginMarket) -> Covered | None:
     if (
         model.sets != ACCOUNT
         or model.tail is not None
-        or any(s.dampener for s in model.scenarios)
+        or any(s.dampener or s.on != ALL for s in model.scenarios)
         or (model.collateral is not None and not model.collateral.is_linear)
         or rounding.requirement[1] not in _DIRECTIONS
         or rounding.value[1] not in _DIRECTIONS

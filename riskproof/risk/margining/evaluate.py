@@ -115,9 +115,11 @@ def scenario_pnl(
     sums = [0] * len(model.scenarios)
     for part, unit in parts:
         sums = [x + y * (common // unit) for x, y in zip(sums, part, strict=True)]
-    moves = {a: values.moves(book.moving, a) for a in {s.price for s in model.scenarios}} if book.moving else {}
+    states = {(s.price, s.on) for s in model.scenarios} if book.moving else set()
+    moves = {state: values.moves(book.moving, *state) for state in states}
     return tuple(
-        s.weight * (Fraction(x, common) + moves.get(s.price, _ZERO)) for s, x in zip(model.scenarios, sums, strict=True)
+        s.weight * (Fraction(x, common) + moves.get((s.price, s.on), _ZERO))
+        for s, x in zip(model.scenarios, sums, strict=True)
     )
 
 

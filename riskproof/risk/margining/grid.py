@@ -10,6 +10,7 @@
 |---|---|---|
 | `id` | | 1 to 64 of `A-Z a-z 0-9 -._/+%`, unique |
 | `price` | "0" | relative move of index, forwards and marks, above -1 |
+| `on` | "all" | what moves: "forward", forwards and marks of futures alone; "index", index prices, spot and perpetuals alone |
 | `vol` | none | name of a volatility shock of the `volatility` block; none is no move |
 | `time_shift_seconds` | 0 | time that passes |
 | `weight` | "1" | factor on the P&L, 0 to 100: SPAN's covered fraction |
@@ -49,10 +50,12 @@ MAX_RANGES: Final = 256
 MAX_DAMPENER: Final = 10**12
 SIGNED, ADVERSE = "signed", "adverse"
 ALL: Final = "all"
+FORWARDS, INDICES = "forward", "index"  # what a scenario's price moves, if not all
 _ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/+%")
 _MEMBERS = (
     "id",
     "price",
+    "on",
     "vol",
     "time_shift_seconds",
     "weight",
@@ -76,6 +79,7 @@ class Scenario:
     group: str = ALL
     expiry_pnl: str = SIGNED
     dampener: Fraction = Fraction(0)
+    on: str = ALL
 
     def counted(self, pnl: Fraction) -> Fraction:
         """What a netting set's P&L counts: closer to zero by the dampener."""
@@ -87,13 +91,15 @@ class Scenario:
     @property
     def state(self) -> State:
         """The state of the market that the scenario is."""
-        return State(self.price, self.vol, self.time_shift_seconds)
+        return State(self.price, self.vol, self.time_shift_seconds, self.on)
 
     def to_document(self) -> dict[str, Json]:
         """The members that differ from their defaults."""
         document: dict[str, Json] = {"id": self.id}
         if self.price:
             document["price"] = exact.text(self.price)
+        if self.on != ALL:
+            document["on"] = self.on
         if self.vol is not None:
             document["vol"] = self.vol
         if self.time_shift_seconds:
@@ -111,11 +117,12 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of the market: a relative price move, a volatility shock's name, seconds that have passed."""
+    """A state of the market: a relative price move, a volatility shock's name, seconds that have passed, what the price moves."""
 
     price: Fraction = Fraction(0)
     vol: str | None = None
     time_shift_seconds: int = 0
+    on: str = ALL
 
 
 BASE = State()
@@ -256,6 +263,7 @@ def _scenario(
         identifier(m.get("group", ALL), at("group")),
         choice(m.get("expiry_pnl", SIGNED), at("expiry_pnl"), SIGNED, ADVERSE),
         exact.parse(m.get("dampener", "0"), at("dampener"), low=0, high=MAX_DAMPENER),
+        choice(m.get("on", ALL), at("on"), ALL, FORWARDS, INDICES),
     )
 
 

@@ -170,7 +170,7 @@ class AccountMargin:
             book = computed.book
             for s, scenario in enumerate(self.model.scenarios):
                 for h in book.moving:
-                    move = self.values.move(h.place, scenario.price)
+                    move = self.values.move(h.place, scenario.price, scenario.on)
                     result[h.place][s] = scenario.weight * h.quantity * Fraction(move, one)
                 for holdings in book.options.values():
                     long, short = self.values.static_factors(holdings[0].place)
@@ -253,7 +253,7 @@ class AccountMargin:
             pnl = self._changed(pnl, changes, old_unit * new_unit)
         moving = {p: q for p, q in own.items() if self.market.listings[p].kind is not Kind.OPTION}
         for place, q in moving.items():
-            moves = [q.numerator * self.values.move(place, s.price) for s in self.model.scenarios]
+            moves = [q.numerator * self.values.move(place, s.price, s.on) for s in self.model.scenarios]
             pnl = self._changed(pnl, moves, q.denominator * 10**self.market.money_exponent)
         return ComputedSet(self.model, changed, self.values, pnl)
 

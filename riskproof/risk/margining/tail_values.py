@@ -132,7 +132,9 @@ class JointValues(UnitValues):
             if key not in known:
                 shift, prices = self.tail.time_shift_seconds, self._price_ratios(moves, n, listing)
                 ratios = self._volatility_ratios(moves, n, listing)
-                known[key] = [Moved(x - 1, None, shift, y) for x, y in zip(prices, ratios, strict=True)]
+                known[key] = [
+                    Moved(x - 1, None, shift, volatility_ratio=y) for x, y in zip(prices, ratios, strict=True)
+                ]
             return known[key]
 
         return states

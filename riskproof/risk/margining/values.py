@@ -8,7 +8,9 @@ perpetual, future    no value; entry unit mark move, or N (1/F_0 - 1/F_s) W_s fo
 forward      settled + (forward - settled) (1 + move)                                     both rounded to 10^-18
 volatility   the named shock's (`volatility`), of tenor and log-moneyness before time passes and prices move
 
-With scan ranges, a move of `price` is that many ranges of the underlying (`grid`).
+With scan ranges, a move of `price` is that many ranges of the underlying (`grid`). A state that moves forwards alone leaves the
+index price, spot and perpetuals where they are; one that moves index prices alone leaves forwards and futures. What converts an
+inverse contract's value is the index price.
 
 delta        coins that a unit is worth to a small move: N(d1) D of a call, (N(d1) - 1) D of a put, to the nearest 10^-18, times
              the unit; the unit of spot, perpetuals and futures; N / F of an inverse contract of notional N
@@ -28,7 +30,7 @@ from riskproof.market.registry import Kind, Payoff
 from riskproof.risk.margining import black76, exact, nearest
 from riskproof.risk.margining.book import Holding
 from riskproof.risk.margining.document import MarginModel
-from riskproof.risk.margining.grid import BASE, State
+from riskproof.risk.margining.grid import ALL, BASE, FORWARDS, INDICES, State
 from riskproof.risk.margining.market import Forward, Listing, MarginMarket, terms
 from riskproof.risk.margining.pricing import INDEX
 from riskproof.risk.margining.volatility import Skew
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ZERO = Fraction(0)
+_NO_MOVE: Final = (_ZERO, _ZERO)
 _TOGETHER: Final = 1 << 17  # values priced at a time, for the memory that they take
 
 
@@ -49,7 +52,7 @@ class UnitValues:
     model: MarginModel
     market: MarginMarket
     _options: dict[State, dict[int, int]] = field(default_factory=dict, repr=False)
-    _moves: dict[Fraction, dict[int, int]] = field(default_factory=dict, repr=False)
+    _moves: dict[tuple[Fraction, str], dict[int, int]] = field(default_factory=dict, repr=False)
     _factors: dict[tuple[str, int | None], tuple[Fraction, Fraction]] = field(default_factory=dict, repr=False)
     _vols: dict[tuple[int, str], int] = field(default_factory=dict, repr=False)
     _joint: JointValues | None = field(default=None, repr=False)
@@ -90,23 +93,23 @@ class UnitValues:
             self._factors[key] = self.model.pricing.static_factors(self.market.forward(listing))
         return self._factors[key]
 
-    def moves(self, holdings: Sequence[Holding], price: Fraction) -> Fraction:
-        """P&L of positions in anything but options when prices move by `price`, exact."""
-        total = sum((h.quantity * self.move(h.place, price) for h in holdings), _ZERO)
+    def moves(self, holdings: Sequence[Holding], price: Fraction, on: str = ALL) -> Fraction:
+        """P&L of positions in anything but options when the prices that `on` names move by `price`, exact."""
+        total = sum((h.quantity * self.move(h.place, price, on) for h in holdings), _ZERO)
         return Fraction(total, 10**self.market.money_exponent)
 
-    def move(self, place: int, price: Fraction) -> int:
-        """P&L of one unit of anything but an option when prices move by `price`, 10^-m."""
-        column = self._moves.setdefault(price, {})
+    def move(self, place: int, price: Fraction, on: str = ALL) -> int:
+        """P&L of one unit of anything but an option when the prices that `on` names move by `price`, 10^-m."""
+        column = self._moves.setdefault((price, on), {})
         if place not in column:
-            move = self._move(self.market.listings[place], price)
+            move = self._move(self.market.listings[place], price, on)
             column[place] = exact.nearest(move, self.market.money_exponent)
         return column[place]
 
     def fall(self, underlying: str, group: str) -> Fraction:
         """Share of its price that an asset loses at most in the scenarios of a group, weighted; negative if it only gains."""
         scenarios = [self.model.scenarios[place] for place in self.model.groups[group]]
-        moves = [self._move_of(underlying, s.price) for s in scenarios]
+        moves = [_NO_MOVE if s.on == FORWARDS else self._move_of(underlying, s.price) for s in scenarios]
         index = self.market.index(underlying).price if any(absolute for _, absolute in moves) else Fraction(1)
         return max(
             -s.weight * (relative + absolute / index) for s, (relative, absolute) in zip(scenarios, moves, strict=True)
@@ -201,14 +204,16 @@ class UnitValues:
         """What an expiry's options share, by state."""
         quoted = self.market.forward(listing)
         moves = [self._move_of(listing.underlying, state.price) for state in states]
-        moved = _moved(quoted.settled, quoted.price - quoted.settled, moves)
+        of_forwards = [_NO_MOVE if state.on == INDICES else move for state, move in zip(states, moves, strict=True)]
+        moved = _moved(quoted.settled, quoted.price - quoted.settled, of_forwards)
         forwards = [round_half_even(x * exact.FINE_ONE, y) for x, y in moved]
         if min(forwards) <= 0:
             raise _not_positive(listing)
         p, q = listing.unit.numerator, listing.unit.denominator
         times = [quoted.seconds - state.time_shift_seconds for state in states]
         if listing.payoff is Payoff.INVERSE:
-            indices = _moved(_ZERO, self.market.index(listing.underlying).price, moves)
+            of_indices = [_NO_MOVE if state.on == FORWARDS else move for state, move in zip(states, moves, strict=True)]
+            indices = _moved(_ZERO, self.market.index(listing.underlying).price, of_indices)
             rows = zip(forwards, times, indices, strict=True)
             return [nearest.Terms(f, t, exact.FINE_ONE, (p * x * exact.FINE_ONE, q * y * f)) for f, t, (x, y) in rows]
         discounts = {t: self._discount(listing.underlying, quoted, t) for t in set(times)}
@@ -255,8 +260,10 @@ class UnitValues:
         scan = ranges.of(underlying)
         return (_ZERO, price * scan.size) if scan.absolute else (price * scan.size, _ZERO)
 
-    def _move(self, listing: Listing, price: Fraction) -> Fraction:
-        relative, absolute = self._move_of(listing.underlying, price)
+    def _move(self, listing: Listing, price: Fraction, on: str = ALL) -> Fraction:
+        move = self._move_of(listing.underlying, price)
+        relative, absolute = _NO_MOVE if on == (INDICES if listing.kind is Kind.FUTURE else FORWARDS) else move
+        of_index = _NO_MOVE if on == FORWARDS else move
         mark = self.market.mark(listing)
         if listing.kind is Kind.SPOT:
             converted = self.model.collateral is not None and self.model.collateral.converted
@@ -264,7 +271,7 @@ class UnitValues:
             return value / self.market.settlement_price if converted else value
         index = self.market.index(listing.underlying).price
         if listing.payoff is Payoff.INVERSE:
-            end, moved = mark * (1 + relative) + absolute, index * (1 + relative) + absolute
+            end, moved = mark * (1 + relative) + absolute, index * (1 + of_index[0]) + of_index[1]
             if end <= 0 or moved <= 0:
                 raise _not_positive(listing, "mark and index above the scan range")
             return listing.unit * moved * (end - mark) / (mark * end)

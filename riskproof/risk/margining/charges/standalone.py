@@ -86,7 +86,8 @@ class Standalone:
         scenarios = values.model.scenarios
         places = values.model.groups[self.group]
         if h.listing.strike is None:
-            return max(-scenarios[n].weight * side * values.move(h.place, scenarios[n].price) for n in places)
+            found = ((scenarios[n], values.move(h.place, scenarios[n].price, scenarios[n].on)) for n in places)
+            return max(-s.weight * side * move for s, move in found)
         factors = values.static_factors(h.place)
         unit = math.lcm(*(x.denominator for x in factors))
         gain, loss = (x.numerator * (unit // x.denominator) for x in factors)
@@ -113,6 +114,6 @@ class Standalone:
                 pnl = value * (long if value >= 0 else short) - now
                 pnl = -abs(pnl) if s.expiry_pnl == ADVERSE else pnl
             else:
-                pnl = h.quantity * values.move(h.place, s.price)
+                pnl = h.quantity * values.move(h.place, s.price, s.on)
             losses.append(-s.counted(s.weight * pnl / one) * one)
         return max(losses)
