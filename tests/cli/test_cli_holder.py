@@ -31,7 +31,8 @@ def venue(run: Run) -> Run:
 
 def attest(run: Run, *more: str, name: str = "att", account: str = "alice", code: int = 0, key: str = "key") -> Result:
     files = ("--market", "market.json", "--portfolio", "book.csv", "--key", key)
-    out = ("--out", f"{name}.json", "--opening", f"{name}.opening.json", "--account", account, "--issued-at", str(AT))
+    at = () if "--issued-at" in more else ("--issued-at", str(AT))
+    out = ("--out", f"{name}.json", "--opening", f"{name}.opening.json", "--account", account, *at)
     return run("attest", *files, *out, *more, code=code)
 
 
