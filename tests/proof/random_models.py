@@ -212,6 +212,8 @@ def random_model(rng: random.Random) -> MarginModel:
         flat = {"minimum": "0.01", "width": "4", "static": "0.6", "per_root_year": "-0.1"}
         skew = {"skew": {"sides": "linear", "cap": sides, "flat_beyond": flat}}
         shocks[name] = skew if name == "skew" else {"multiply": {"amount": decimal(rng, -60, 60), "scaled": False}}
+        if rng.random() < 0.3:
+            next(iter(shocks[name].values()))["clamp"] = {"low": decimal(rng, 0, 50), "high": decimal(rng, 50, 90)}
     ranges = rng.random() < 0.15
     sets = rng.choice(("account", "underlying"))
     pricing: dict[str, Any] = {

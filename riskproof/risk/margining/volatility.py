@@ -3,7 +3,7 @@
     "volatility": {"scaling": {"power": {"reference_days": "30", "floor_days": "1", "short": "0.3", "long": "0.13"}},
                    "shocks": {"up":   {"multiply": {"amount": "0.5", "scaled": true, "minimum": "0.45"}},
                               "down": {"multiply": {"amount": "-0.275", "scaled": true}},
-                              "flat": {"add": {"amount": "0.05", "scaled": false}},
+                              "flat": {"add": {"amount": "0.05", "scaled": false, "clamp": {"low": "0.1", "high": "3"}}},
                               "skew": {"skew": {"sides": "linear", "cap": {"static": "0.15", "per_root_year": "-0.05"},
                                        "flat_beyond": {"minimum": "0.01", "width": "4", "static": "0.6",
                                                        "per_root_year": "-0.1"}}}}}
@@ -16,6 +16,9 @@
                cap(T) = static + per_root_year sqrt T        T in years
                k*(T)  = max(minimum, sqrt T width (static + per_root_year sqrt T))
                clamp(x) = min(x, cap) where k >= 0, else max(x, -cap)
+
+`clamp` (optional, for every shock, either member) brings the shocked volatility between `low` and `high`. The low of a `multiply`
+or `add` is another way to write its `minimum`, which is what the expanded document has.
 
 Scales, roots and logarithms are rounded to 10^-18, and so is the shocked volatility, once each (`exact`).
 """
@@ -99,6 +102,7 @@ class Move:
     scaled: bool
     minimum: Fraction = _ZERO
     minimum_before: Fraction = _ZERO
+    maximum: Fraction | None = None
 
     def shocked(self, vol: Fraction, log_moneyness: Fraction, seconds: int, scaling: Scaling | None) -> Fraction:
         amount = self.amount
@@ -108,13 +112,15 @@ class Move:
             amount *= scaling.scale(seconds)
         base = max(vol, self.minimum_before)
         moved = base * max(_ZERO, 1 + amount) if self.kind == "multiply" else max(_ZERO, base + amount)
-        return exact.round_fine(max(self.minimum, moved))
+        return exact.round_fine(_clamped(moved, self.minimum, self.maximum))
 
     def to_document(self) -> dict[str, Json]:
         body: dict[str, Json] = {"amount": exact.text(self.amount), "scaled": self.scaled}
         for name in ("minimum", "minimum_before"):
             if getattr(self, name):
                 body[name] = exact.text(getattr(self, name))
+        if self.maximum is not None:
+            body["clamp"] = {"high": exact.text(self.maximum)}
         return {self.kind: body}
 
 
@@ -129,6 +135,8 @@ class Skew:
     width: Fraction
     static: Fraction
     per_root_year: Fraction
+    low: Fraction = _ZERO
+    high: Fraction | None = None
 
     def shocked(self, vol: Fraction, log_moneyness: Fraction, seconds: int, scaling: Scaling | None) -> Fraction:
         root = exact.sqrt(Fraction(max(seconds, 0), SECONDS_PER_YEAR))
@@ -138,25 +146,31 @@ class Skew:
             raise SnapshotError("the skew has no width", where="flat_beyond", expected="a minimum above 0")
         k = abs(log_moneyness) if self.sides == "absolute" else log_moneyness
         move = min(cap, k * cap / flat) if k >= 0 else max(-cap, k * cap / flat)
-        return exact.round_fine(vol * max(_ZERO, 1 + move))
+        return exact.round_fine(_clamped(vol * max(_ZERO, 1 + move), self.low, self.high))
 
     def to_document(self) -> dict[str, Json]:
         t = exact.text
-        return {
-            "skew": {
-                "sides": self.sides,
-                "cap": {"static": t(self.cap_static), "per_root_year": t(self.cap_per_root_year)},
-                "flat_beyond": {
-                    "minimum": t(self.minimum),
-                    "width": t(self.width),
-                    "static": t(self.static),
-                    "per_root_year": t(self.per_root_year),
-                },
-            }
+        body: dict[str, Json] = {
+            "sides": self.sides,
+            "cap": {"static": t(self.cap_static), "per_root_year": t(self.cap_per_root_year)},
+            "flat_beyond": {
+                "minimum": t(self.minimum),
+                "width": t(self.width),
+                "static": t(self.static),
+                "per_root_year": t(self.per_root_year),
+            },
         }
+        clamp = {"low": t(self.low)} if self.low else {}
+        if self.high is not None:
+            clamp["high"] = t(self.high)
+        return {"skew": {**body, "clamp": clamp} if clamp else body}
 
 
 Shock = Move | Skew
+
+
+def _clamped(vol: Fraction, low: Fraction, high: Fraction | None) -> Fraction:
+    return max(low, vol) if high is None else min(high, max(low, vol))
 
 
 @dataclass(frozen=True)
@@ -243,7 +257,7 @@ def _shock(node: Json, scaling: Scaling | None, where: str) -> Shock:
     kind, body = one_of(node, where, "multiply", "add", "skew")
     at = f"{where}.{kind}"
     if kind == "skew":
-        m = encoding.members(body, at, ("sides", "cap", "flat_beyond"))
+        m = encoding.members(body, at, ("sides", "cap", "flat_beyond"), ("clamp",))
         cap = encoding.members(m["cap"], f"{at}.cap", ("static", "per_root_year"))
         flat = encoding.members(m["flat_beyond"], f"{at}.flat_beyond", ("minimum", "width", "static", "per_root_year"))
 
@@ -258,18 +272,35 @@ def _shock(node: Json, scaling: Scaling | None, where: str) -> Shock:
             exact.parse(flat["width"], f"{at}.flat_beyond.width", low=0, high=100),
             number(flat, "static", "flat_beyond"),
             number(flat, "per_root_year", "flat_beyond"),
+            *_clamp(m, at, _ZERO),
         )
-    m = encoding.members(body, at, ("amount", "scaled"), ("minimum", "minimum_before"))
+    m = encoding.members(body, at, ("amount", "scaled"), ("minimum", "minimum_before", "clamp"))
     if not isinstance(m["scaled"], bool):
         raise ModelError("not true or false", where=f"{at}.scaled", expected="true or false")
     if m["scaled"] and scaling is None:
         raise ModelError(
             "a scaled shock without a scaling", where=f"{at}.scaled", expected="a volatility.scaling block"
         )
+    minimum, maximum = _clamp(m, at, exact.parse(m.get("minimum", "0"), f"{at}.minimum", low=0, high=100))
     return Move(
         kind,
         exact.parse(m["amount"], f"{at}.amount", low=-100, high=100),
         m["scaled"],
-        exact.parse(m.get("minimum", "0"), f"{at}.minimum", low=0, high=100),
+        minimum,
         exact.parse(m.get("minimum_before", "0"), f"{at}.minimum_before", low=0, high=100),
+        maximum,
     )
+
+
+def _clamp(body: dict[str, Json], at: str, minimum: Fraction) -> tuple[Fraction, Fraction | None]:
+    """The least and the greatest shocked volatility of a shock with such a `minimum`."""
+    if "clamp" not in body:
+        return minimum, None
+    where = f"{at}.clamp"
+    m = encoding.members(body["clamp"], where, (), ("low", "high"))
+    if not m:
+        raise ModelError("neither low nor high", where=where, expected="low, high or both, or no clamp")
+    if "low" in m and "minimum" in body:
+        raise ModelError("the shock has a minimum", where=f"{where}.low", expected="one of the two")
+    low = exact.parse(m["low"], f"{where}.low", low=0, high=100) if "low" in m else minimum
+    return low, exact.parse(m["high"], f"{where}.high", low=low, high=100) if "high" in m else None
