@@ -118,7 +118,8 @@ def words(model: AnyModel) -> str:
     for block, content in document.items():
         if block in said or content in ([], {}):
             continue
-        parts.append("\n".join([block, *_lines(content)]))
+        lines = _charges(content) if block == "charges" else _lines(content)
+        parts.append("\n".join([block, *lines]))
     parts.append(_proofs(model))
     return "\n\n".join(parts)
 
@@ -144,6 +145,17 @@ def _scenarios(scenarios: list[dict[str, Json]]) -> str:
     if not rows:
         return "no scenarios"
     return f"{len(rows)} scenarios\n{table(names, rows)}"
+
+
+def _charges(charges: Json) -> list[str]:
+    """A sentence for each charge."""
+    from riskproof.cli.charge_words import charge_words
+
+    lines = []
+    for x in charges if isinstance(charges, list) else ():
+        title = f"  {_title(x):<22}"
+        lines += textwrap.wrap(charge_words(x), WIDTH, initial_indent=f"{title}  ", subsequent_indent=" " * 26)
+    return lines
 
 
 def _lines(node: Json) -> list[str]:

@@ -73,7 +73,7 @@ def test_models_show_writes_formulas(run: Run) -> None:
     text = run("models", "show", "derive-pm2").stdout
     assert re.search(r"worst: max\(loss\.regular, loss\.skew, loss\.tail, charge\.basis\)", text)
     assert "worst x (1 + 2 x max(0, 0.98 + -1 x feed.settlement_price))" in text
-    assert re.search(r"naked +kind: notional, exposure: option_naked_short", text)
+    assert re.search(r"naked +notional: 0\.5 % \(initial\), 0\.3 % \(maintenance\) of naked short options", text)
 
 
 @pytest.mark.parametrize(

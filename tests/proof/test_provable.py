@@ -18,7 +18,10 @@ BOUNDS = {
     "derive-pm1": [SURE, SURE, SURE],
     "derive-pm2": ["an adverse scenario counts at a discount of one", SURE, SURE, SURE],
     "derive-srm": ["charge option: the better of isolated margin and largest loss", SURE, SURE, SURE],
-    "okx-like": ["charge mr3: the smaller of gains and losses is not convex", "charge mr9: the smaller side is not convex"],
+    "okx-like": [
+        "charge mr3: the smaller of gains and losses is not convex",
+        "charge mr9: the smaller side is not convex",
+    ],
     "paradex24": ["charge delta_hedged: the smaller side is not convex"],
     "span16": ["charge spread: what is paired is not convex", "charge credit is a credit that is not convex"],
 }

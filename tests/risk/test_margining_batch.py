@@ -135,6 +135,34 @@ def test_every_model_gives_its_own_numbers_fast_or_slow(name: str) -> None:
     assert covered or batch.slow.all()
 
 
+@pytest.mark.parametrize(
+    "charge",
+    [
+        {"kind": "fee", "kinds": ["option"], "rates": {"initial": "0.01", "maintenance": "0.01"}, "cap": "0.125"},
+        {
+            "kind": "liquidity_tier",
+            "exposure": "option",
+            "tiers": [{"beyond": "1000", "rates": {"initial": "0.01", "maintenance": "0.01"}}],
+        },
+        {"kind": "stablecoin_hedge", "rates": {"initial": "0.01", "maintenance": "0.01"}},
+        {
+            "kind": "notional",
+            "exposure": "perpetual",
+            "rates": {"initial": "0.01", "maintenance": "0.01"},
+            "scope": {"underlyings": {"in": ["BTC"]}},
+        },
+    ],
+    ids=lambda charge: charge["kind"],
+)
+def test_a_charge_that_is_not_compiled_is_left_to_the_slow_path(charge: dict[str, Any]) -> None:
+    document: Any = load_model("derive-pm2").to_document()
+    document["charges"].append({"id": "x", **charge})
+    for margin in ("initial", "maintenance"):
+        document["aggregate"]["account"][margin] = {"sum": [document["aggregate"]["account"][margin], "charge.x"]}
+    m = market()
+    assert compare(MarginModel.from_document(document), m, random_accounts(m, 12, 3), 2).slow.all()
+
+
 def test_sums_of_many_lots_are_exact() -> None:
     m, model = market(18), load_model("derive-pm2")
     call, put, perpetual = (m.place(f"BTC-{x}") for x in ("777600-95123-call", "777600-95123-put", "PERP"))
