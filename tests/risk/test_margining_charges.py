@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from risk_books import small_market
+from test_margining_mutations import GONE, RENAMED, TWICE, VALUES, changed, paths
 from test_margining_venues import MARKET, RATES, base, charged, model, run
 
 from riskproof.errors import ModelError
@@ -432,6 +433,28 @@ def test_a_mistake_is_refused_at_its_place(name: str) -> None:
     change(document)
     with pytest.raises(ModelError, match=message):
         MarginModel.from_document(document, "m")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_changed_member_is_read_or_refused_at_its_charge(kind: str) -> None:
+    whole: Any = {
+        "id": "x",
+        **KINDS[kind],
+        "scope": {"underlyings": {"in": ["BTC", "ETH"]}, "kinds": ["option", "spot"]},
+    }
+    refused = 0
+    for path in paths(whole):
+        for value in (*VALUES, GONE, RENAMED, TWICE):
+            node = {**base(), "charges": [changed(whole, path, value)], "collateral": COLLATERAL}
+            error, made = None, None
+            try:
+                made = MarginModel.from_document(node, "m")
+            except ModelError as found:
+                error = found
+            assert error is None or error.where.startswith("m.charges[0]"), (path, value)
+            assert made is None or MarginModel.from_document(made.to_document()) == made
+            refused += error is not None
+    assert refused > 100
 
 
 def test_a_scoped_charge_refers_to_what_the_model_has() -> None:
