@@ -81,7 +81,7 @@ def _alternatives(model: MarginModel, market: MarginMarket, account: Account) ->
     charge = dict(model.charges)["option"]
     assert isinstance(charge, StandardOption)
     values, parts = UnitValues(model, market), {}
-    for book in arrange(market, account, model.collateral, True)[0]:
+    for book in arrange(market, account, model.collateral, model.sets)[0]:
         for short, margin in (("IM", "initial"), ("MM", "maintenance")):
             pairs = charge.alternatives(book, values, margin)
             parts[f"{book.name}OptionIsolated{short}"] = sum((isolated for isolated, _ in pairs), Fraction(0))

@@ -215,7 +215,7 @@ def random_model(rng: random.Random) -> MarginModel:
         if rng.random() < 0.3:
             next(iter(shocks[name].values()))["clamp"] = {"low": decimal(rng, 0, 50), "high": decimal(rng, 50, 90)}
     ranges = rng.random() < 0.15
-    sets = rng.choice(("account", "underlying"))
+    sets = rng.choice(("account", "underlying", "expiry"))
     pricing: dict[str, Any] = {
         "kernel": "black76-nearest/1",
         "discounting": rng.choice(("none", "rate", "positive_rate")),
@@ -249,7 +249,7 @@ def random_model(rng: random.Random) -> MarginModel:
         "charges": charges,
         "collateral": collateral,
         "netting": {"sets": sets}
-        | ({"gain_factor": number(rng, 0, 100)} if sets == "underlying" and rng.random() < 0.5 else {}),
+        | ({"gain_factor": number(rng, 0, 100)} if sets != "account" and rng.random() < 0.5 else {}),
         "rounding": {n: {"decimals": 6, "direction": "up"} for n in ("requirement", "value")},
         "tail": random_tail(rng),
     }

@@ -108,3 +108,18 @@ def test_scenarios_that_move_forwards_or_index_prices_alone_are_exact(kind: Stat
     other = {"other": {**STILL, "moves": True}, "conversion": "none", "assets": {}}
     model = small_model(grid={"scenarios": scenarios}, aggregate=aggregate, collateral=other)
     assert check(model, kind, equal=True) == 0
+
+
+@pytest.mark.parametrize("factor", ["1", "0.4", "0"])
+def test_netting_sets_by_expiry_are_exact_whatever_gains_count(factor: str) -> None:
+    netting = {"sets": "expiry"} | ({"gain_factor": factor} if factor != "1" else {})
+    account = {
+        "equity": "value.total",
+        "initial": {"sum": ["worst", {"mul": ["0.1", "joint.all"]}]},
+        "maintenance": "joint.all",
+    }
+    aggregate = {"set": {"worst": {"max": ["0", "loss.all"]}}, "account": account}
+    other = {"other": {**STILL, "moves": True}, "conversion": "none", "assets": {}}
+    model = small_model(netting=netting, aggregate=aggregate, collateral=other)
+    for kind in (EXCESS, MARGIN):
+        assert check(model, kind, equal=True) == 0

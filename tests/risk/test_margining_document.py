@@ -267,7 +267,7 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], tuple[Any, Any]], Any, str]
     "netting": (
         at("netting", "sets"),
         "pairs",
-        r"m\.netting\.sets: not one of the choices: 'pairs' \(expected account, underlying\)",
+        r"m\.netting\.sets: not one of the choices: 'pairs' \(expected account, underlying, expiry\)",
     ),
     "unknown charge": (
         at("charges", 0, "kind"),

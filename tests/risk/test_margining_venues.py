@@ -426,7 +426,7 @@ MISTAKES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     ),
     "gains across sets where there is one": (
         lambda d: d.update(netting={"sets": "account", "gain_factor": "0.5"}),
-        r'm\.netting\.gain_factor: there is one set only \(expected none, or sets "underlying"\)',
+        r'm\.netting\.gain_factor: there is one set only \(expected none, or sets "underlying" or "expiry"\)',
     ),
     "offset between sets of one": (
         lambda d: d.update(netting={"sets": "account"}, charges=[{"id": "x", "kind": "offset", "spreads": []}]),

@@ -34,11 +34,11 @@ from riskproof.proof.programme.convex import (
 from riskproof.proof.programme.listed import Listed, MarketPart
 from riskproof.proof.programme.pledges import pledges_of
 from riskproof.risk.margining.aggregate import Expression
-from riskproof.risk.margining.book import Holding, NettingSet
+from riskproof.risk.margining.book import ACCOUNT, Holding, NettingSet, set_of
 from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE
 from riskproof.risk.margining.collateral import Asset, Collateral
-from riskproof.risk.margining.document import UNDERLYING, MarginModel
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
 from riskproof.risk.margining.tail import TailSet
 from riskproof.risk.margining.values import UnitValues
@@ -47,7 +47,6 @@ from riskproof.units import RATIO_ONE
 
 _ZERO, _ONE = Affine(), Fraction(1)
 FACTOR_DECIMALS: Final = 18
-ACCOUNT: Final = "account"
 
 
 Unit = Callable[[Listed, Holding], int]
@@ -149,10 +148,13 @@ class _Compiler:
                 expected=f"registries with derivatives of at most {most}",
             )
 
-    def _markets_of(self, key: str) -> tuple[str | None, ...]:
-        """What the underlying of a netting set may be: that of all derivatives that are held, None without any or with several."""
-        if self.model.sets == UNDERLYING:
-            return (key,)
+    def _markets_of(self, underlying: str) -> tuple[str | None, ...]:
+        """What the market of a netting set with something of an underlying may be.
+
+        Of one netting set it is that of all derivatives that are held, None without any or with several.
+        """
+        if self.model.sets != ACCOUNT:
+            return (underlying,)
         return (self.underlying,) if self.underlying is not None else (*self.listed, None)
 
     def _arrange(self, j: int, part: MarketPart) -> Affine:
@@ -166,10 +168,10 @@ class _Compiler:
             if market.is_cash(listing):
                 cash += Affine(positions={place: listing.unit * part.lot})
                 continue
-            key = listing.underlying if self.model.sets == UNDERLYING else ACCOUNT
+            key = set_of(listing.underlying, listing.expiry, self.model.sets)
             if listing.kind is Kind.SPOT:
                 self.held[place] = f"{listing.name} of attestation {j} is not owed"
-                asset = self._asset(listing.underlying, key)
+                asset = self._asset(listing.underlying)
                 if asset is None:
                     self.note(f"{listing.underlying} is no collateral of the model: it counts as nothing")
                     continue
@@ -180,10 +182,10 @@ class _Compiler:
             for h in held:
                 if h.listing.kind is Kind.OPTION and h.listing.expiry is not None:
                     options.setdefault((h.listing.underlying, h.listing.expiry), []).append(h)
-            taken = self.model.collateral
+            taken, underlying = self.model.collateral, held[0].listing.underlying
             book = NettingSet(
                 key,
-                key if self.model.sets == UNDERLYING else None,
+                None if self.model.sets == ACCOUNT else underlying,
                 market,
                 None if taken is None else Collateral(taken.converted, tuple(sorted(assets.get(key, {}).items()))),
                 {k: tuple(options[k]) for k in sorted(options)},
@@ -192,15 +194,17 @@ class _Compiler:
                 Fraction(0),
             )
             values = UnitValues(self.model, market)
-            self.sets.setdefault(key, []).append(Listed(part, book, self._markets_of(key), values, f"attestation {j}"))
+            self.sets.setdefault(key, []).append(
+                Listed(part, book, self._markets_of(underlying), values, f"attestation {j}")
+            )
         return cash
 
-    def _asset(self, name: str, key: str) -> Asset | None:
+    def _asset(self, name: str) -> Asset | None:
         """Terms of an asset: those that ask most, of the accounts that may hold it; None if no account takes it."""
         collateral = self.model.collateral
         if collateral is None:
             return None
-        found = [x for m in self._markets_of(key) if (x := collateral.find(name, m)) is not None]
+        found = [x for m in self._markets_of(name) if (x := collateral.find(name, m)) is not None]
         if not found:
             return None
         if len({x.moves for x in found}) > 1:

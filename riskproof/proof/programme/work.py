@@ -21,6 +21,7 @@ from riskproof.market.registry import Instrument, Kind
 from riskproof.proof.challenge import AnyModel
 from riskproof.proof.rows import AttestedMarket
 from riskproof.risk.margining.aggregate import Expression
+from riskproof.risk.margining.book import set_of
 from riskproof.risk.margining.charges import Charge, whole
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.closing import LiquidityTier
@@ -28,7 +29,7 @@ from riskproof.risk.margining.charges.rates import Confidence
 from riskproof.risk.margining.charges.spreads import CalendarSpread, Offset
 from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.terms import VegaTerm
-from riskproof.risk.margining.document import UNDERLYING, MarginModel
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.exact import MAX_DIGITS
 from riskproof.risk.margining.grid import BASE, State
 from riskproof.risk.margining.tail import Tail, joint_moves
@@ -86,7 +87,7 @@ def work(model: AnyModel, attested: Sequence[AttestedMarket]) -> int:
     spent += _SHOCK * options * len({s.vol for s in states if s.vol is not None})
     spent += _MOVE * others * (len({(s.price, s.on) for s in model.scenarios}) + moves)
     spent += _COEFFICIENT * live * (len(model.scenarios) + moves)
-    sets = len({x.underlying for x in counting}) if model.sets == UNDERLYING else 1
+    sets = max(1, len({set_of(x.underlying, x.expiry, model.sets) for x in counting}))
     return min(_MOST, spent + _aggregate(model, live, sets))
 
 

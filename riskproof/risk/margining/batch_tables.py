@@ -18,11 +18,11 @@ from riskproof.market.registry import Kind
 from riskproof.risk.margining import nearest
 from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.batch_kernel import FRACTION
-from riskproof.risk.margining.book import Exposure, Holding, NettingSet
+from riskproof.risk.margining.book import ACCOUNT, Exposure, Holding, NettingSet
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.context import MARGINS
 from riskproof.risk.margining.charges.rates import Confidence, Haircut, Notional
-from riskproof.risk.margining.document import ACCOUNT, MarginModel
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import ADVERSE, ALL, BASE, State
 from riskproof.risk.margining.market import Listing, MarginMarket, terms
 from riskproof.risk.margining.values import UnitValues

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from riskproof.errors import PortfolioError, SnapshotError
@@ -15,6 +15,7 @@ from riskproof.risk.margining.account import Account
 from riskproof.risk.margining.collateral import Asset, Collateral
 from riskproof.risk.margining.market import Listing, MarginMarket, terms
 from riskproof.risk.margining.scope import Scope
+from riskproof.units import format_time
 
 EXPOSURES: Final = (
     "perpetual",
@@ -28,6 +29,7 @@ EXPOSURES: Final = (
     "collateral",
 )
 _BY_EXPIRY: Final = ("option", "option_short", "option_naked_short")
+ACCOUNT, UNDERLYING, EXPIRY = "account", "underlying", "expiry"  # what has a netting set of its own
 FEEDS: Final = ("index", "market", "perpetual", "forward", "rate", "volatility", "own")
 
 
@@ -59,7 +61,7 @@ class NettingSet:
     """What is netted together.
 
     Attributes:
-        name: of the set: its underlying, or "account".
+        name: of the set, as `set_of` says.
         underlying: of its market, None if it has several or none.
         options: by (underlying, expiry), in order.
         delta_one: perpetuals and futures. spot: assets other than cash.
@@ -280,17 +282,32 @@ def _option_size(kind: str, holdings: tuple[Holding, ...]) -> Fraction:
     return Fraction(sum(max(-x, 0) for x in net.values()), common)
 
 
+@lru_cache(maxsize=65_536)
+def set_of(underlying: str, expiry: int | None, sets: str) -> str:
+    """Name of the netting set that an instrument is in: "account", "BTC", or "BTC 2026-03-27T08:00:00Z" of what expires."""
+    if sets == ACCOUNT:
+        return ACCOUNT
+    return underlying if sets == UNDERLYING or expiry is None else f"{underlying} {format_time(expiry)}"
+
+
 def arrange(
-    market: MarginMarket, account: Account, collateral: Collateral | None, by_underlying: bool
+    market: MarginMarket, account: Account, collateral: Collateral | None, sets_by: str
 ) -> tuple[list[NettingSet], Fraction]:
-    """The netting sets of an account, by name, and its cash.
+    """The netting sets of an account, one for each of what `sets_by` says, by name, and its cash.
 
     Raises:
         PortfolioError: collateral is owed, not held, or the model takes none.
     """
     cash = Fraction(0)
     groups: dict[str, list[Holding]] = {}
+    underlyings: dict[str, str] = {}
     markets: set[str] = set()
+
+    def named(listing: Listing) -> str:
+        name = set_of(listing.underlying, listing.expiry, sets_by)
+        underlyings[name] = listing.underlying
+        return name
+
     for place, quantity in account.positions:
         h = Holding(place, market.listings[place], quantity)
         if market.is_cash(h.listing):
@@ -307,10 +324,10 @@ def arrange(
                 )
         else:
             markets.add(h.listing.underlying)
-        groups.setdefault(h.listing.underlying if by_underlying else "account", []).append(h)
+        groups.setdefault(named(h.listing), []).append(h)
     owed: dict[str, Fraction] = {}
     for place, amount in account.receivables:
-        key = market.listings[place].underlying if by_underlying else "account"
+        key = named(market.listings[place])
         owed[key] = owed.get(key, Fraction(0)) + amount
     one = account.underlying or (next(iter(markets)) if len(markets) == 1 else None)
     sets = []
@@ -324,7 +341,7 @@ def arrange(
         sets.append(
             NettingSet(
                 name,
-                name if by_underlying else one,
+                one if sets_by == ACCOUNT else underlyings[name],
                 market,
                 collateral,
                 {key: tuple(options[key]) for key in sorted(options)},

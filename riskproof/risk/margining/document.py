@@ -10,7 +10,8 @@ Each block is a module: `grid`, `volatility`, `pricing`, `charges`, `aggregate`,
 (`exact`). A file may be laid out as people like; the digest is that of the canonical JSON of the expanded document, without members
 that have their default.
 
-netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying
+netting.sets    `account`: one netting set, in which all underlyings move together; `underlying`: one for each underlying;
+                `expiry`: one for the options and futures of each underlying and expiry, one for its perpetuals and spot
 netting.gain_factor    "1" unless given, 0 to 1: what a netting set's gain in a scenario counts, where it meets other sets' losses
 rounding        how a reported requirement and a reported value (equity, P&L) are rounded; inside, everything is exact
 limits          most positions, expiries and underlyings of an account, and the age of the oldest snapshot the model may be used on;
@@ -33,6 +34,7 @@ from riskproof.errors import EncodingError, HistoryError, ModelError, UnitError
 from riskproof.market.snapshot import MAX_MATURITY
 from riskproof.risk.margining import aggregate, charges, collateral, exact, grid, pricing, volatility
 from riskproof.risk.margining.aggregate import Aggregate
+from riskproof.risk.margining.book import ACCOUNT, EXPIRY, UNDERLYING
 from riskproof.risk.margining.charges import Charge
 from riskproof.risk.margining.collateral import Collateral
 from riskproof.risk.margining.grid import ScanRanges, Scenario
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 SCHEMA: Final = "riskproof/model/v2"
 MAX_MODEL_BYTES: Final = 1 << 20
 MAX_CHARGES: Final = 64
-ACCOUNT, UNDERLYING = "account", "underlying"
 _DIRECTIONS = ("up", "down", "half_even")
 
 
@@ -250,11 +251,13 @@ def _read(node: Json) -> MarginModel:
             raise ModelError(f"{name} is listed twice", where=f"charges[{i}].id", expected="one charge of an id")
         parsed.append((name, charge))
     netting = encoding.members(m["netting"], "netting", ("sets",), ("gain_factor",))
-    sets = grid.choice(netting["sets"], "netting.sets", ACCOUNT, UNDERLYING)
+    sets = grid.choice(netting["sets"], "netting.sets", ACCOUNT, UNDERLYING, EXPIRY)
     if sets != UNDERLYING and any(charges.of_account(charge) for _, charge in parsed):
-        raise ModelError("an offset between sets of one", where="netting.sets", expected=f"{UNDERLYING}, or no offset")
-    if sets != UNDERLYING and "gain_factor" in netting:
-        raise ModelError("there is one set only", where="netting.gain_factor", expected=f'none, or sets "{UNDERLYING}"')
+        what = "an offset between sets of one" if sets == ACCOUNT else "an offset between sets by expiry"
+        raise ModelError(what, where="netting.sets", expected=f"{UNDERLYING}, or no offset")
+    if sets == ACCOUNT and "gain_factor" in netting:
+        expected = f'none, or sets "{UNDERLYING}" or "{EXPIRY}"'
+        raise ModelError("there is one set only", where="netting.gain_factor", expected=expected)
     rounding = encoding.members(m["rounding"], "rounding", ("requirement", "value"))
     limits = _limits(m["limits"], len(scenarios), 0 if joint is None else joint.moves)
     return MarginModel(

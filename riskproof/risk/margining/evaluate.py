@@ -28,7 +28,7 @@ from riskproof.risk.margining.aggregate import ROOTS, Expression
 from riskproof.risk.margining.book import Holding, NettingSet, arrange
 from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE, MARGINS
-from riskproof.risk.margining.document import UNDERLYING, MarginModel
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
 from riskproof.risk.margining.market import MarginMarket
 from riskproof.risk.margining.report import Choice, MarginReport, SetReport, TailReport
@@ -63,7 +63,7 @@ def evaluate_model(
     if market.settlement_price <= 0:
         raise SnapshotError("not positive", where="settlement_price", expected="a price above zero")
     check_limits(model, market, account)
-    sets, cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
+    sets, cash = arrange(market, account, model.collateral, model.sets)
     values.price(options_of(market, account), values.states)
     return report_of(model, market, [ComputedSet(model, book, values) for book in sets], cash)
 

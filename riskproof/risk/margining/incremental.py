@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from riskproof.market.registry import Kind
 from riskproof.risk.margining.account import Account
-from riskproof.risk.margining.book import Holding, NettingSet, arrange
-from riskproof.risk.margining.document import UNDERLYING, MarginModel
+from riskproof.risk.margining.book import ACCOUNT, Holding, NettingSet, arrange, set_of
+from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.evaluate import (
     ComputedSet,
     Pnl,
@@ -30,7 +30,7 @@ from riskproof.risk.margining.evaluate import (
     scenario_pnl,
 )
 from riskproof.risk.margining.grid import ADVERSE, BASE, State
-from riskproof.risk.margining.market import MarginMarket
+from riskproof.risk.margining.market import Listing, MarginMarket
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.margining.values import UnitValues
 
@@ -115,14 +115,15 @@ class AccountMargin:
         self.model, self.market, self.account = model, market, account
         self.values = KeptValues(model, market) if values is None else values
         check_limits(model, market, account)
-        sets, self._cash = arrange(market, account, model.collateral, model.sets == UNDERLYING)
+        sets, self._cash = arrange(market, account, model.collateral, model.sets)
         self.values.price(options_of(market, account), self.values.states)
         self._sets = [self._computed(book) for book in sets]
         self.report: MarginReport = report_of(model, market, self._sets, self._cash)
         self._positions = dict(account.positions)
         held = [x for x in (market.listings[place] for place in self._positions) if x.kind is not Kind.SPOT]
         self._expiries = Counter((x.underlying, x.expiry) for x in held if x.kind is Kind.OPTION)
-        self._underlyings = Counter(x.underlying for x in held)
+        self._underlyings = len({x.underlying for x in held})
+        self._names = Counter(map(self._name, held))
         self.values.keep()
 
     def __repr__(self) -> str:
@@ -197,7 +198,7 @@ class AccountMargin:
             self.values.forget()
 
     def _anew(self, account: Account, cash: Fraction) -> MarginReport:
-        sets, own = arrange(self.market, account, self.model.collateral, self.model.sets == UNDERLYING)
+        sets, own = arrange(self.market, account, self.model.collateral, self.model.sets)
         return report_of(self.model, self.market, [self._computed(book) for book in sets], own + cash)
 
     def _sign(self, holdings: tuple[Holding, ...], state: State, factor: Fraction) -> int:
@@ -212,29 +213,30 @@ class AccountMargin:
         return Account(kept, self.account.receivables, self.account.underlying)
 
     def _keeps_sets(self, trades: Mapping[int, Fraction]) -> bool:
-        """Whether the trades leave the netting sets what they are: derivatives only, of the same underlyings.
+        """Whether the trades leave the netting sets what they are: derivatives only, of the same underlyings and sets.
 
         Raises:
             PortfolioError: they do, and there is more of something than the model allows.
         """
-        legs, expiries, underlyings = len(self._positions), Counter(self._expiries), Counter(self._underlyings)
+        legs, expiries, names = len(self._positions), Counter(self._expiries), Counter(self._names)
         for place, q in trades.items():
             listing, before = self.market.listings[place], self._positions.get(place, _ZERO)
             if listing.kind is Kind.SPOT:
                 return False
             change = (before + q != 0) - (before != 0)
             legs += change
-            underlyings[listing.underlying] += change
+            names[self._name(listing)] += change
             if listing.kind is Kind.OPTION:
                 expiries[listing.underlying, listing.expiry] += change
-        if {u for u, n in underlyings.items() if n} != self._underlyings.keys():
+        if {name for name, n in names.items() if n} != self._names.keys():
             return False
-        check_counts(self.model, legs, sum(n > 0 for n in expiries.values()), len(self._underlyings))
+        check_counts(self.model, legs, sum(n > 0 for n in expiries.values()), self._underlyings)
         return True
 
     def _traded_set(self, computed: ComputedSet, trades: Mapping[int, Fraction]) -> ComputedSet:
         book = computed.book
-        own = {p: q for p, q in trades.items() if self.model.sets != UNDERLYING or self._name(p) == book.name}
+        one = self.model.sets == ACCOUNT
+        own = {p: q for p, q in trades.items() if one or self._name(self.market.listings[p]) == book.name}
         if not own:
             return computed
         changed = book.changed(own)
@@ -291,5 +293,10 @@ class AccountMargin:
             sums = [x + lots * v for x, v in zip(sums, self.values.in_scenarios(place), strict=True)]
         return sums, common
 
-    def _name(self, place: int) -> str:
-        return self.market.listings[place].underlying
+    def _name(self, listing: Listing) -> str:
+        """Of what a listing has in common with others of its netting set: the set, or the underlying where there is one set."""
+        return (
+            listing.underlying
+            if self.model.sets == ACCOUNT
+            else set_of(listing.underlying, listing.expiry, self.model.sets)
+        )
