@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import Final
 
 from riskproof.cli.output import percent, table
 from riskproof.risk.margining import Choice, MarginReport
 from riskproof.risk.whatif import Attribution, BookMargin, Compared, Exhaustion, amounts, binding
 from riskproof.risk.whatif.amounts import shown_requirement, shown_value
 from riskproof.units import format_decimal
+
+_MANY_SETS: Final = 4
+_WIDTH: Final = 120
+_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
 def margin_text(
@@ -24,7 +30,7 @@ def margin_text(
     bound, maintained = (_binding(book, r, margin) for margin in ("initial", "maintenance"))
     if maintained != bound:
         bound += f"\nfor maintenance margin {maintained}"
-    parts = [_totals(r), bound, *(_candidates(r, c) for c in r.choices)]
+    parts = [_totals(r), bound, *(text for c in r.choices_by_term for text in _candidates(r, c))]
     if r.tails:
         parts.append(_tails(r))
     if r.charges:
@@ -81,20 +87,40 @@ def _totals(r: MarginReport) -> str:
 
 
 def _binding(book: BookMargin, r: MarginReport, margin: str = "initial") -> str:
-    """One line: what binds for a margin in each netting set."""
-    found = []
+    """What binds for a margin in the netting sets: one line, or one for each of what binds where there are many sets."""
+    found: dict[str, list[str]] = {}
     for b in binding(r, book.model, margin):
-        where = "" if len(r.sets) == 1 else f"{b.set}: "
-        scenarios = ", ".join(r.scenario_ids[s] for s in b.scenarios)
-        found.append(where + " in scenario ".join(x for x in (b.what, scenarios) if x))
-    return "binds: " + ("; ".join(found) or "nothing: there is no position")
+        scenarios = [f"scenario {', '.join(r.scenario_ids[s] for s in b.scenarios)}"] if b.scenarios else []
+        found.setdefault(" in ".join(([b.what] if b.what else []) + scenarios), []).append(b.set)
+    if not found:
+        return "binds: nothing: there is no position"
+    if len(found) == 1:
+        return f"binds: {next(iter(found))}" + ("" if len(r.sets) == 1 else f", in all {len(r.sets)} netting sets")
+    if len(r.sets) < _MANY_SETS:
+        return "binds: " + "; ".join(f"{', '.join(names)}: {what}" for what, names in found.items())
+    return "\n".join(["binds:", *(_listed(what, names) for what, names in found.items())])
 
 
-def _candidates(r: MarginReport, c: Choice) -> str:
-    names = [label for label, _ in c.candidates]
-    rows = [[label, shown_value(r, x)] for label, x in c.candidates]
-    where = f"{c.set}: " if c.set else ""
-    return table([f"{where}{c.term} ({c.margin})", "candidate"], rows, mark=names.index(c.binding))
+def _listed(what: str, names: Sequence[str]) -> str:
+    """A line, broken between names."""
+    whole = ", ".join(name.replace(" ", _SPACE) for name in names)
+    text = textwrap.fill(f"{what}: {whole}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return text.replace(_SPACE, " ")
+
+
+def _candidates(r: MarginReport, choices: Sequence[Choice]) -> Iterator[str]:
+    """What a term chose from, by netting set; one table where there are many sets."""
+    if len(choices) >= _MANY_SETS:
+        first = choices[0]
+        rows = [[c.set, c.binding, *(shown_value(r, x) for _, x in c.candidates)] for c in choices]
+        names = [label for label, _ in first.candidates]
+        yield table([f"{first.term} ({first.margin})", "binds", *names], rows, left=2)
+        return
+    for c in choices:
+        names = [label for label, _ in c.candidates]
+        rows = [[label, shown_value(r, x)] for label, x in c.candidates]
+        where = f"{c.set}: " if c.set else ""
+        yield table([f"{where}{c.term} ({c.margin})", "candidate"], rows, mark=names.index(c.binding))
 
 
 def _tails(r: MarginReport) -> str:

@@ -166,10 +166,12 @@ def margin_array_text(model: MarginModel, report: MarginReport) -> str:
     from riskproof.risk.margining.grid import ALL
 
     figures, currency = MarginFigures.of(report), report.settlement
+    some = any(s.on != ALL for s in model.scenarios)
     rows = [
         [
             s.id,
-            exact.text(s.price) + ("" if s.on == ALL else f" {s.on}"),
+            exact.text(s.price),
+            *([s.on] if some else []),
             s.vol or "",
             _duration(s.time_shift_seconds),
             s.group,
@@ -185,7 +187,9 @@ def margin_array_text(model: MarginModel, report: MarginReport) -> str:
         return "\n".join([f"{model.name} has no scenarios", "", *lines])
     worst = report.scenario_ids.index(figures.worst_id)
     shock = "price, scan ranges" if model.scan_ranges is not None else "price"
-    text = table(["scenario", shock, "vol", "time", "group", f"P&L, {currency}"], rows, mark=worst)
+    text = table(
+        ["scenario", shock, *(["on"] if some else []), "vol", "time", "group", f"P&L, {currency}"], rows, mark=worst
+    )
     return "\n".join(
         [text, "", f"worst scenario      {figures.worst_id}: {rows[worst][-1].strip()} {currency}", *lines]
     )

@@ -21,6 +21,7 @@ from riskproof.units import RATIO_EXPONENT, RATIO_ONE, format_decimal, format_ti
 
 MAX_COLUMNS: Final = 64  # scenarios in the detailed heat map; the page says so where it leaves some out
 MAX_POSITIONS: Final = 500
+_MANY_SETS: Final = 4  # of which candidates are shown in one table
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -103,11 +104,18 @@ def _margin(model: AnyModel, r: MarginReport) -> Html:
 
 def _candidates(r: MarginReport) -> Html:
     tables = []
-    for c in r.choices:
-        where = f"{c.set}: " if c.set else ""
-        chosen = [label for label, _ in c.candidates].index(c.binding)
-        rows = [[label, shown_value(r, x)] for label, x in c.candidates]
-        tables.append(table([f"{where}{c.term}, {c.margin}", r.settlement], rows, marked=frozenset({chosen})))
+    for choices in r.choices_by_term:
+        first, labels = choices[0], [label for label, _ in choices[0].candidates]
+        if len(choices) >= _MANY_SETS:
+            rows = [[c.set, c.binding, *(shown_value(r, x) for _, x in c.candidates)] for c in choices]
+            heads = [f"{label}, {r.settlement}" for label in labels]
+            tables.append(table([f"{first.term}, {first.margin}", "binds", *heads], rows))
+            continue
+        for c in choices:
+            where = f"{c.set}: " if c.set else ""
+            rows = [[label, shown_value(r, x)] for label, x in c.candidates]
+            marked = frozenset({labels.index(c.binding)})
+            tables.append(table([f"{where}{c.term}, {c.margin}", r.settlement], rows, marked=marked))
     return section("candidates", "What competed", *(tables or [element("p", "This model adds everything up.")]))
 
 

@@ -174,6 +174,53 @@ def test_what_binds_for_maintenance_is_said_where_it_is_something_else(sample: R
     assert "for maintenance" not in sample("margin", *BOOK, "--model", "tims10").stdout
 
 
+def test_many_netting_sets_are_told_together(sample: Run) -> None:
+    """By expiry: what binds by line, candidates of all sets in one table, and the scenarios' column of what moves."""
+    node = json.loads(sample("models", "show", "tims10", "--json").stdout)
+    node["grid"] = {
+        "scenarios": [
+            {"id": "down", "price": "-0.2"},
+            {"id": "up", "price": "0.2"},
+            {"id": "f", "price": "0.1", "on": "forward"},
+        ]
+    }
+    node["netting"] = {"sets": "expiry", "gain_factor": "0.5"}
+    node["charges"] = []
+    node["aggregate"] = {
+        "set": {"worst": {"max": ["loss.all", "0"]}},
+        "account": {"equity": "value.total", "initial": "worst", "maintenance": "joint.all"},
+    }
+    Path("model.json").write_text(json.dumps(node))
+    rows = ["BTC-PERPETUAL,5", "BTC-30JAN26,-1", "BTC-27MAR26,-1", "ETH-PERPETUAL,-50", "USD,500000"]
+    Path("book.csv").write_text("\n".join(["instrument,quantity", *rows]) + "\n")
+    with_model = (*BOOK, "--model", "model.json")
+    text = sample("margin", *with_model).stdout
+    soon, far = "BTC 2026-01-30T08:00:00Z", "BTC 2026-03-27T08:00:00Z"
+    assert "\nbinds:\n  loss.all in scenario down: BTC\n" in text
+    assert f"\n  loss.all in scenario up: {soon}, {far}, ETH\n" in text
+    assert "\nfor maintenance margin binds: scenario up, in all 4 netting sets\n" in text
+    assert re.search(
+        rf"\n  worst \(initial\) +binds +loss\.all +0\n  -.*\n  BTC +loss\.all +.*\n  {soon} +loss\.all +", text
+    )
+    assert [b["set"] for b in document(sample("margin", *with_model, "--json"))["binding"]["initial"]] == [
+        "BTC",
+        soon,
+        far,
+        "ETH",
+    ]
+    shown = sample("array", *with_model).stdout
+    assert re.search(r"scenario +price +on +vol .*\n.*\n[> ] down +-0\.2 +all ", shown)
+    assert re.search(r"\n[> ] f +0\.1 +forward ", shown)
+    assert document(sample("array", *with_model, "--json"))["scenarios"][2]["on"] == "forward"
+    sample("report", *with_model, "--out", "r.html")
+    page = Path("r.html").read_text()
+    assert (
+        len(re.findall(rf'<tr><th scope="row">{soon}</th><td>loss.all</td><td>[0-9.,]+</td><td>0.00</td></tr>', page))
+        == 2
+    )
+    assert "forward alone" in page
+
+
 def test_files_in_the_wrong_place_are_named(sample: Run) -> None:
     swapped = sample("margin", "--market", "market.json", "--portfolio", "market.json", "--json", code=2)
     error = document(swapped)["error"]

@@ -116,6 +116,14 @@ class MarginReport:
         return tuple(sum((p[i] for p in parts), Fraction(0)) for i in range(len(self.scenario_ids)))
 
     @property
+    def choices_by_term(self) -> list[tuple[Choice, ...]]:
+        """Choices that a term made for a margin, of all netting sets together."""
+        found: dict[tuple[str, str], list[Choice]] = {}
+        for choice in self.choices:
+            found.setdefault((choice.margin, choice.term), []).append(choice)
+        return [tuple(choices) for choices in found.values()]
+
+    @property
     def charges(self) -> dict[str, tuple[Fraction, Fraction]]:
         """(initial, maintenance) amount of each charge, summed over the sets."""
         totals: dict[str, tuple[Fraction, Fraction]] = {name: (i, m) for name, i, m in self.account_charges}
