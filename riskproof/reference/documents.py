@@ -164,7 +164,7 @@ def parse_attestation(data: bytes) -> Attestation:
     """The payload of an attestation with a holder, schema v2, bare or in its envelope (Malformed)."""
     data = payload(data)
     node = _canonical(data, "attestation")
-    optional = ("exclusive", "max_snapshot_age_seconds", "nonce")
+    optional = ("array_digest", "exclusive", "max_snapshot_age_seconds", "nonce")
     m = _members(node, "attestation", _ATTESTATION, optional)
     _one_of(m["schema"], "attestation.schema", ("riskproof/attestation/v2",))
     holder = _members(m["holder"], "attestation.holder", ["identity", "key", "tag", "tag_epoch"])

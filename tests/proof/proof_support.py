@@ -19,6 +19,7 @@ from riskproof.market.registry import Instrument, Kind, OptionType, Payoff, Regi
 from riskproof.market.snapshot import Curve, Quote, Snapshot
 from riskproof.proof.challenge import Challenge, StatementKind
 from riskproof.risk.arrays import RiskArray, compute_array
+from riskproof.risk.margining import AnyModel
 from riskproof.risk.model import RiskModel, load_model
 from riskproof.units import PRICE_ONE
 from riskproof.verify.net_risk import MarketCache, ProofVerdict, verify_proof
@@ -110,6 +111,7 @@ class Venue:
         epoch: int | None = None,
         retired: tuple[int, ...] | None = None,
         cosigners: Sequence[SigningKey] = (),
+        model: AnyModel = MODEL,
     ) -> Account:
         secret = self.key.account_secret(account)
         tag_epoch = epoch_of(issued_at) if epoch is None else epoch
@@ -120,8 +122,8 @@ class Venue:
                 account_id=account,
                 book=committed,
                 market=self.market,
-                model=MODEL,
-                array=self.array,
+                model=model,
+                array=self.array if model is MODEL else None,
                 policy=Policy.NONE,
                 issued_at=issued_at,
                 ttl=ttl,

@@ -33,6 +33,7 @@ from riskproof.commit.field.modulus import BLS12_381_FR
 from riskproof.proof.challenge import Challenge
 from riskproof.proof.document import ProofDocument
 from riskproof.proof.rows import compile_rows
+from riskproof.risk.margining import load
 
 BOUND = 10**13
 
@@ -109,6 +110,15 @@ def test_both_accept_one_account_to_the_micro(short: Account) -> None:
 def test_both_accept_solvency_with_auxiliary_columns(short: Account, hedge: Account) -> None:
     asked = challenge(0, statement=StatementKind.SOLVENCY)
     assert both(answer(asked, [short, hedge]), asked, [short, hedge]) == ("valid", "valid")
+
+
+def test_both_accept_an_attestation_without_a_risk_array(short: Account) -> None:
+    """Under a model of version 2 an attestation has none; the challenge's own model makes the rows."""
+    lots = {"BTC_100000_C": -50_000, "BTC": 1000}
+    account = short.venue.attest(book(short.venue.market, **lots), model=load("derive-pm1"))
+    assert _parsed(account).array_digest is None
+    asked = challenge(BOUND)
+    assert both(answer(asked, [account]), asked, [account]) == ("valid", "valid")
 
 
 @pytest.mark.slow
