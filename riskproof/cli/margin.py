@@ -84,8 +84,8 @@ def margin(
     ):
         book = _open(model, market, book_file, histories)
         others = compare(book, models or default_models(model))
-        alone = alone_total(book)
         shares = attribute(book) if positions else None
+        alone = alone_total(book) if shares is None else shares.alone_initial
         moves = None
         if reverse_stress:
             still = getattr(model, "unshocked", ())
@@ -156,7 +156,7 @@ def report(
     """One offline page: heat map of the risk array, Greeks, margin by model and by charge, what each position contributes."""
     collect_seldom()
     from riskproof.report import render
-    from riskproof.risk.whatif import alone_total, attribute, compare, default_models
+    from riskproof.risk.whatif import attribute, compare, default_models
 
     files = (Path(name) for name in (model_name, *compared) if is_model_file(name))
     check_outputs({"--out": out}, (market_file, book_file, *history_files, *files))
@@ -166,7 +166,7 @@ def report(
     with compiling(), errors_in(model_name, model, history_files, histories):
         book = _open(model, market, book_file, histories)
         others = compare(book, models or default_models(model))
-        page = render(model, book, others, alone_total(book), attribute(book))
+        page = render(model, book, others, attribute(book))
     write_bytes(out, page)
     click.echo(f"{out}: {len(page):,} bytes", err=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from typing import Final
 
 from riskproof.report.html import Html, css_class, markup
@@ -47,33 +48,63 @@ def whole(amount: Fraction) -> str:
     return f"{round_half_even(amount.numerator, amount.denominator):,}"
 
 
-def heat_map(columns: Sequence[tuple[str, ...]], rows: Sequence[Row], binding: frozenset[int]) -> Html:
-    """Rows against scenarios.
+@dataclass(frozen=True)
+class Block:
+    """Columns that belong together.
+
+    Attributes:
+        title: what they are. width: how many they are. binds: whether the margin comes from them.
+    """
+
+    title: str
+    width: int
+    binds: bool
+
+
+def heat_map(
+    columns: Sequence[tuple[str, ...]],
+    rows: Sequence[Row],
+    marked: frozenset[int],
+    *,
+    mark: str = "binds",
+    blocks: Sequence[Block] = (),
+) -> Html:
+    """Rows against columns, which are scenarios or joint moves.
 
     Args:
         columns: the lines of each column's heading.
-        binding: columns of the scenarios that bind.
+        marked: columns that stand out; `mark` is what their heading ends with.
+        blocks: of all columns, in order, or none.
     """
-    heads = "".join(_heading(lines, n in binding) for n, lines in enumerate(columns))
+    starts = frozenset(accumulate((b.width for b in blocks), initial=0)) if blocks else frozenset()
+    heads = "".join(_heading(lines, mark, n in marked, n in starts) for n, lines in enumerate(columns))
+    titles = "".join(_title(b) for b in blocks if b.width)
+    above = f'<tr><th scope="col"></th>{titles}</tr>\n' if titles else ""
     largest = {css: _largest(r for r in rows if r.css == css) for css in {r.css for r in rows}}
-    body = [_row(row, largest[row.css], binding) for row in rows]
+    body = [_row(row, largest[row.css], marked, starts) for row in rows]
     return Html(
-        f'<div class="scroll"><table class="heat">\n<thead><tr><th scope="col"></th>{heads}</tr></thead>\n<tbody>\n'
+        f'<div class="scroll"><table class="heat">\n<thead>{above}<tr><th scope="col"></th>{heads}</tr></thead>\n<tbody>\n'
         + "\n".join(body)
         + "\n</tbody></table></div>"
     )
 
 
-def _heading(lines: Sequence[str], binds: bool) -> str:
-    text = "<br>".join([*(markup(line) for line in lines), *(["binds"] if binds else [])])
-    return f'<th scope="col"{css_class("binds" if binds else "")}>{text}</th>'
+def _title(block: Block) -> str:
+    text = f"{markup(block.title)}{', binds' if block.binds else ''}"
+    return f'<th scope="colgroup" colspan="{block.width}" class="s{" bound" if block.binds else ""}">{text}</th>'
 
 
-def _row(row: Row, largest: Fraction, binding: frozenset[int]) -> str:
+def _heading(lines: Sequence[str], mark: str, marked: bool, starts: bool) -> str:
+    text = "<br>".join([*(markup(line) for line in lines), *([mark] if marked and mark else [])])
+    css = " ".join(x for x in ("binds" if marked else "", "s" if starts else "") if x)
+    return f'<th scope="col"{css_class(css)}>{text}</th>'
+
+
+def _row(row: Row, largest: Fraction, marked: frozenset[int], starts: frozenset[int]) -> str:
     cells = []
     for n, amount in enumerate(row.pnl):
-        css = " ".join(x for x in (level(amount, largest), "b" if n in binding else "") if x)
-        cells.append(f"<td{css_class(css)}>{whole(amount)}</td>")
+        names = (level(amount, largest), "b" if n in marked else "", "s" if n in starts else "")
+        cells.append(f"<td{css_class(' '.join(x for x in names if x))}>{whole(amount)}</td>")
     return f'<tr class="{row.css}"><th scope="row">{markup(row.label)}</th>{"".join(cells)}</tr>'
 
 

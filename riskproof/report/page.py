@@ -7,31 +7,27 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from riskproof.market.registry import Instrument, Kind
-from riskproof.report import heat
+from riskproof.report import heat, joint, levels
 from riskproof.report.html import Cell, Html, element, joined, markup, section, table
 from riskproof.report.style import stylesheet
 from riskproof.risk.greeks import MONEY_EXPONENT, portfolio_greeks
 from riskproof.risk.margining import AnyModel, MarginModel, MarginReport
 from riskproof.risk.margining.grid import ALL
 from riskproof.risk.model import RiskModel
-from riskproof.risk.whatif import Attribution, BookMargin, Compared, amounts, binding
+from riskproof.risk.whatif import Attribution, Binding, BookMargin, Compared, amounts, binding
 from riskproof.risk.whatif.amounts import grouped, shown_requirement, shown_value
 from riskproof.units import RATIO_EXPONENT, RATIO_ONE, format_decimal, format_time, round_half_even
 
 MAX_COLUMNS: Final = 64  # scenarios in the detailed heat map; the page says so where it leaves some out
-MAX_POSITIONS: Final = 500
 _MANY_SETS: Final = 4  # of which candidates are shown in one table
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(
-    model: AnyModel, book: BookMargin, compared: Sequence[Compared], alone: Fraction, attribution: Attribution
-) -> bytes:
+def render(model: AnyModel, book: BookMargin, compared: Sequence[Compared], attribution: Attribution) -> bytes:
     """The page, UTF-8.
 
     Args:
-        compared, alone, attribution: as `riskproof.risk.whatif` gives them for this book.
+        compared, attribution: as `riskproof.risk.whatif` gives them for this book.
 
     Raises:
         DomainError, OverflowMoneyError: a Greek that the kernel cannot give.
@@ -39,13 +35,14 @@ def render(
     r = book.report
     parts = [
         _head(model, book),
-        _margin(model, r),
+        _margin(model, book),
         _candidates(r),
-        *([_tails(model, r)] if r.tails else []),
+        *([_tails(model, book)] if r.tails else []),
         _charges(r),
-        _models(r, compared, alone),
-        _book_map(model, book),
+        _models(r, compared, attribution.alone_initial),
+        *([_book_map(model, book)] if book.scenarios else []),
         _array(model, book),
+        *([joint.section_of(model, book, MAX_COLUMNS)] if r.tails else []),
         _greeks(book),
         _positions(book, attribution),
     ]
@@ -68,16 +65,15 @@ def _head(model: AnyModel, book: BookMargin) -> Html:
         ("model", book.report.model_digest),
     )
     names = joined((Html(f"{name} <code>{digest.hex()}</code>") for name, digest in digests), "<br>\n")
-    links = (
-        ("margin", "Margin"),
-        ("models", "Models"),
-        ("book", "Heat map"),
-        ("array", "By position"),
-        ("greeks", "Greeks"),
-    )
+    links = [("margin", "Margin"), ("models", "Models")]
+    if book.scenarios:
+        links += [("book", "Heat map"), ("array", "By position")]
+    if book.report.tails:
+        links.append(("joint", "Joint moves by position"))
+    links += [("greeks", "Greeks"), ("positions", "Positions")]
     return joined(
         [
-            element("h1", f"{model.name}: {len(book.portfolio)} positions at {format_time(market.snapshot.time)}"),
+            element("h1", f"{model.name}: {_positions_held(book)} at {format_time(market.snapshot.time)}"),
             element("p", model.description, "quiet"),
             element("p", names, "quiet"),
             element("nav", joined((Html(f'<a href="#{at}">{text}</a>') for at, text in links), "\n")),
@@ -85,7 +81,18 @@ def _head(model: AnyModel, book: BookMargin) -> Html:
     )
 
 
-def _margin(model: AnyModel, r: MarginReport) -> Html:
+def _positions_held(book: BookMargin) -> str:
+    count = len(book.portfolio)
+    return f"{count} position{'' if count == 1 else 's'}"
+
+
+def _binding(model: AnyModel, book: BookMargin) -> list[Binding]:
+    """What binds for initial margin; nothing in a book without positions."""
+    return binding(book.report, model) if book.live else []
+
+
+def _margin(model: AnyModel, book: BookMargin) -> Html:
+    r = book.report
     cards = []
     for name, amount in (
         ("equity", shown_value(r, r.equity)),
@@ -97,8 +104,10 @@ def _margin(model: AnyModel, r: MarginReport) -> Html:
         css = "short" if amount.startswith("-") else ""
         cards.append(element("div", Html(f"{markup(name)}{element('b', amount, css).text}"), "card"))
     currency = element("p", f"Amounts in {r.settlement}, rounded against the account.", "quiet")
-    rows = [[b.set, b.what, ", ".join(r.scenario_ids[s] for s in b.scenarios)] for b in binding(r, model)]
+    rows = [[b.set, b.what, ", ".join(r.scenario_ids[s] for s in b.scenarios)] for b in _binding(model, book)]
     bound = table(["netting set", "binds for initial margin", "in scenario"], rows)
+    if not rows:
+        bound = element("p", "Nothing binds: there is no position that needs margin.")
     return section("margin", "Margin", element("div", joined(cards), "cards"), currency, bound)
 
 
@@ -119,9 +128,9 @@ def _candidates(r: MarginReport) -> Html:
     return section("candidates", "What competed", *(tables or [element("p", "This model adds everything up.")]))
 
 
-def _tails(model: AnyModel, r: MarginReport) -> Html:
+def _tails(model: AnyModel, book: BookMargin) -> Html:
     """Sets of the tail block, all netting sets together, and the joint move of the largest loss; what binds is marked."""
-    bound = {name.partition(".")[2] for b in binding(r, model) for name in b.tails}
+    r, bound = book.report, joint.binding_sets(model, book)
     marked = frozenset(n for n, t in enumerate(r.tails) if t.id in bound)
     rows = [
         [
@@ -178,13 +187,11 @@ def _models(r: MarginReport, compared: Sequence[Compared], alone: Fraction) -> H
         [name, *(shown_requirement(o, o.charges[name][0]) if name in o.charges else "" for o in reports)]
         for name in charges
     ]
-    return section(
-        "models",
-        "Margin by model",
-        table(header, rows, marked=frozenset({0})),
-        element("h3", "Initial margin's charges by model"),
-        table(["charge", *(o.model for o in reports)], by_charge),
-    )
+    parts = [table(header, rows, marked=frozenset({0}))]
+    if by_charge:
+        parts.append(element("h3", "Initial margin's charges by model"))
+        parts.append(table(["charge", *(o.model for o in reports)], by_charge))
+    return section("models", "Margin by model", *parts)
 
 
 @dataclass(frozen=True)
@@ -240,8 +247,8 @@ def _time(seconds: int) -> str:
     return f", {seconds // 3600} h" if seconds else ""
 
 
-def _binding_scenarios(model: AnyModel, r: MarginReport) -> frozenset[int]:
-    return frozenset(s for b in binding(r, model) for s in b.scenarios)
+def _binding_scenarios(model: AnyModel, book: BookMargin) -> frozenset[int]:
+    return frozenset(s for b in _binding(model, book) for s in b.scenarios)
 
 
 def _book_map(model: AnyModel, book: BookMargin) -> Html:
@@ -249,7 +256,7 @@ def _book_map(model: AnyModel, book: BookMargin) -> Html:
     r = book.report
     axes = _scenario_axes(model)
     totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(len(axes))]
-    bound = _binding_scenarios(model, r)
+    bound = _binding_scenarios(model, book)
     prices = list(dict.fromkeys(x.price for x in sorted(axes, key=lambda x: x.order)))
     kinds = list(dict.fromkeys(x.rest for x in axes))
     found: dict[tuple[str, str], int] = {}
@@ -278,41 +285,25 @@ def _cell(amount: Fraction, largest: Fraction, binds: bool) -> Html:
 
 def _array(model: AnyModel, book: BookMargin) -> Html:
     """The risk array by underlying, expiry and position."""
-    r, instruments = book.report, book.market.registry.instruments
+    r = book.report
     totals = [sum((s.pnl[n] for s in r.sets), Fraction(0)) for n in range(book.scenarios)]
-    bound = _binding_scenarios(model, r)
+    bound = _binding_scenarios(model, book)
     if not totals:
-        made_of = "joint moves and charges" if r.tails else "charges alone"
+        parts = [] if isinstance(model, RiskModel) or model.tail is None else ["joint moves"]
+        parts += ["charges"] if r.charges else []
+        made_of = " and ".join(parts) or "nothing that moves"
         return section(
             "array", "Risk array", element("p", f"This model has no scenarios: its margin is made of {made_of}.")
         )
     shown = sorted(sorted(range(len(totals)), key=lambda n: (n not in bound, totals[n], n))[:MAX_COLUMNS])
-    per_position = book.pnl_by_position()
-    size = {i: max((abs(x) for x in pnl), default=Fraction(0)) for i, pnl in per_position.items()}
-    largest = set(sorted(per_position, key=lambda i: (-size[i], i))[:MAX_POSITIONS])
-    rows = [heat.Row("book", "total", [totals[n] for n in shown])]
-    by_underlying: dict[str, dict[str, list[int]]] = {}
-    for i in sorted(per_position, key=lambda i: _order(instruments[i])):
-        by_underlying.setdefault(instruments[i].underlying, {}).setdefault(_expiry(instruments[i]), []).append(i)
-    left_out = 0
-    for underlying, groups in by_underlying.items():
-        members = [i for held in groups.values() for i in held]
-        rows.append(heat.Row(underlying, "underlying", _sum(per_position, members, shown)))
-        for expiry, held in groups.items():
-            rows.append(heat.Row(expiry, "expiry", _sum(per_position, held, shown)))
-            rows += [
-                heat.Row(instruments[i].name, "position", [per_position[i][n] for n in shown])
-                for i in held
-                if i in largest
-            ]
-            left_out += sum(i not in largest for i in held)
+    rows, left_out = levels.rows(book, [totals[n] for n in shown], book.pnl_by_position(), shown)
     axes = _scenario_axes(model)
     columns = [(r.scenario_ids[n], axes[n].price, axes[n].rest) for n in shown]
     notes = ["P&L in each scenario, in units of the currency; each level is shaded against its own largest number."]
     if len(shown) < len(totals):
         notes.append(f"The {len(shown)} worst of {len(totals)} scenarios are shown.")
     if left_out:
-        notes.append(f"{left_out} smaller positions are in the sums only.")
+        notes.append(levels.left_out(left_out))
     marked = frozenset(k for k, n in enumerate(shown) if n in bound)
     return section(
         "array",
@@ -320,21 +311,6 @@ def _array(model: AnyModel, book: BookMargin) -> Html:
         element("p", " ".join(notes), "quiet"),
         heat.heat_map(columns, rows, marked),
     )
-
-
-def _order(x: Instrument) -> tuple[str, int, str, int, str]:
-    kind = "" if x.expiry is None else x.option_type.value if x.option_type else ""
-    return x.underlying, x.expiry or 0, kind, x.strike or 0, x.name
-
-
-def _expiry(x: Instrument) -> str:
-    if x.expiry is None:
-        return {Kind.SPOT: "spot", Kind.PERPETUAL: "perpetual"}.get(x.kind, x.kind.value)
-    return format_time(x.expiry)[:10]
-
-
-def _sum(pnl: dict[int, tuple[Fraction, ...]], held: Sequence[int], shown: Sequence[int]) -> list[Fraction]:
-    return [sum((pnl[i][n] for i in held), Fraction(0)) for n in shown]
 
 
 def _greeks(book: BookMargin) -> Html:

@@ -17,6 +17,8 @@ tr.binds th, tr.binds td { font-weight: 700; background: #fff4d6; }
 .heat { font-size: 11px; } .heat th, .heat td { padding: .1rem .35rem; }
 .heat th[scope=row] { position: sticky; left: 0; background: #fff; }
 .heat th.binds { background: #1b1f24; color: #fff; } .heat td.b { border-left: 2px solid #1b1f24; border-right: 2px solid #1b1f24; }
+.heat th[scope=colgroup] { text-align: left; } .heat th.bound { background: #fff4d6; }
+.heat th.s, .heat td.s { border-left: 3px double #1b1f24; }
 .heat .total th, .heat .total td { font-weight: 700; border-bottom: 2px solid #1b1f24; }
 .heat .underlying th { font-weight: 700; } .heat .position th[scope=row] { padding-left: 1.6rem; }
 .heat .expiry th[scope=row] { padding-left: 1rem; font-weight: 600; }

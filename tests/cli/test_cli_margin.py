@@ -376,9 +376,76 @@ def test_the_report_of_joint_moves(sample: Run) -> None:
         assert re.search(rf'<tr( class="binds")?><th scope="row">{cells[0]}</th><td>{cells[1]}</td>', text)
         assert t["worst"]["id"] in text
     assert '<tr class="binds"><th scope="row">stressed</th><td>worst loss</td>' in text
-    assert "its margin is made of joint moves and charges" in text
+    assert "This model has no scenarios: its margin is made of joint moves.<" in text
     assert "This model has no charges." in text
-    assert "<td></td>" not in text.split('<section id="book">')[1].split("</section>")[0]
+    assert '<section id="book">' not in text  # a heat map of scenarios, of which there are none
+
+
+def _joint_section() -> str:
+    text = Path("a.html").read_text()
+    parsed = _Page()
+    parsed.feed(text)
+    assert parsed.open == []
+    return text.split('<section id="joint">')[1].split("</section>")[0]
+
+
+def test_the_heat_map_of_joint_moves(sample: Run) -> None:
+    """Sets side by side, the binding one first; the worst moves first; those beyond the value at risk marked; rows add up."""
+    node = json.loads(sample("models", "show", "joint-es", "--json").stdout)
+    next(s for s in node["tail"]["sets"] if s["method"] == "monte_carlo")["paths"] = 80
+    Path("model.json").write_text(json.dumps(node))
+    options = next(row for row in Path("book.csv").read_text().splitlines() if row.partition(",")[0].endswith("-C"))
+    Path("book.csv").write_text(f"instrument,quantity\nBTC-PERPETUAL,100\nETH-PERPETUAL,-2000\nUSD,500000\n{options}\n")
+    got = document(sample("margin", *BOOK, "--model", "model.json", "--json"))
+    sample("report", *BOOK, "--model", "model.json", "--out", "a.html")
+    text = _joint_section()
+    assert "paths: 32 of 80 moves." in text
+    assert "stressed: 32 of 75 moves." in text
+    blocks = re.findall(r'<th scope="colgroup" colspan="(\d+)" class="s( bound)?">([^<]+)</th>', text)
+    bound = next(t for t in got["tails"] if f"joint_tail.{t['id']}" == got["choices"][0]["binding"])
+    assert [(width, bool(mark)) for width, mark, _ in blocks] == [("32", True), ("32", False)]
+    assert blocks[0][2].startswith(f"{bound['id']}: {bound['measure'].replace('_', ' ')} ")
+    assert blocks[0][2].endswith(", binds")
+    heads = re.findall(
+        r'<th scope="col"(?: class="([^"]*)")?>([^<]+)<br>BTC [-+]?[\d.]+%<br>ETH [-+]?[\d.]+%</th>', text
+    )
+    assert len(heads) == 64
+    lines = re.findall(r'<tr class="(\w+)"><th scope="row">([^<]+)</th>(.*?)</tr>', text)
+    rows = [
+        (css, name, [int(x.replace(",", "")) for x in re.findall(r"<td[^>]*>(-?[\d,]+)</td>", cells)])
+        for css, name, cells in lines
+    ]
+    book = rows[0][2]
+    assert rows[0][:2] == ("total", "book")
+    for start, block in ((0, blocks[0]), (32, blocks[1])):
+        part = book[start : start + 32]
+        assert part == sorted(part)
+        t = next(t for t in got["tails"] if block[2].startswith(f"{t['id']}: "))
+        assert heads[start][1] == t["worst"]["id"]
+        quantile = Decimal(t["value_at_risk"] or t["worst"]["loss"])
+        marked = ["binds" in css for css, _ in heads[start : start + 32]]
+        assert any(marked)
+        assert marked == sorted(marked, reverse=True)
+        assert all((-x >= quantile) == mark for x, mark in zip(part, marked, strict=True) if abs(-x - quantile) > 1)
+    for css in ("underlying", "expiry", "position"):
+        columns = zip(*(pnl for c, _, pnl in rows if c == css), strict=True)
+        assert all(abs(sum(column) - x) <= 4 for column, x in zip(columns, book, strict=True))  # each is rounded
+    assert {"BTC", "ETH", "perpetual", "BTC-PERPETUAL", options.partition(",")[0]} <= {name for _, name, _ in rows}
+
+
+def test_reports_of_empty_books(sample: Run) -> None:
+    Path("book.csv").write_text("instrument,quantity\n")
+    for name in ("crypto-pm", "joint-es", "isolated", "derive-pm2"):
+        sample("report", *BOOK, "--model", name, "--out", "a.html")
+        parsed = _Page()
+        parsed.feed(Path("a.html").read_text())
+        assert parsed.open == []
+        text = Path("a.html").read_text()
+        assert f"<h1>{name}: 0 positions at " in text
+        assert "Nothing binds: there is no position that needs margin." in text
+        assert '<section id="joint">' not in text
+        assert 'class="binds">' not in text.split('<section id="array">')[1]
+        assert ">binds " not in text
 
 
 def test_scenarios_of_isolated_margin_do_not_bind(sample: Run) -> None:

@@ -269,6 +269,20 @@ def test_days_that_a_history_does_not_have_name_both_files(run: Run, digest: str
     assert f"tail.json.sets[0]: {said}" in run("tail", *arguments, "--model", "tail.json", code=2).stderr
 
 
+def test_moves_out_of_range_name_both_files(run: Run) -> None:
+    run("market", "sample", "--out", "market.json")
+    Path("book.csv").write_text("instrument,quantity\nBTC-PERPETUAL,2\n")
+    Path("closes.csv").write_text(CLOSES.replace("88", "8800"))
+    run("history", "import", "closes", "closes.csv", "--out", "history.json")
+    wild = History.from_bytes(Path("history.json").read_bytes()).digest.hex()
+    Path("joint.json").write_text(json.dumps(version2(wild)))
+    write(tail_model(wild))
+    arguments = ("--market", "market.json", "--portfolio", "book.csv", "--history", "history.json")
+    said = "sets[0]: move 2026-01-03 (history.json): price of BTC moves by a factor of 80"
+    assert f"joint.json.tail.{said}" in run("margin", *arguments, "--model", "joint.json", code=2).stderr
+    assert f"tail.json.{said}" in run("tail", *arguments, "--model", "tail.json", code=2).stderr
+
+
 def test_what_does_not_move_names_the_model(run: Run, digest: str) -> None:
     run("history", "import", "closes", "closes.csv", "--underlying", "BTC", "--out", "history.json")
     bitcoin = History.from_bytes(Path("history.json").read_bytes()).digest.hex()

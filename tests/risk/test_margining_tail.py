@@ -6,6 +6,7 @@ import copy
 import datetime as dt
 import itertools
 import json
+import random
 import re
 import sys
 from dataclasses import replace
@@ -302,6 +303,88 @@ def test_margin_after_trades_is_that_of_the_account_after_them() -> None:
         for name, q in trades.items():
             total[name] = total.get(name, Fraction(0)) + Fraction(q)
         assert kept.after(places) == run(m, {k: q for k, q in total.items() if q})
+
+
+WIDE = replace(
+    MARKET,
+    forwards={**MARKET.forwards, ("BTC", 60 * DAY): Forward(60 * DAY, Fraction(115))},
+    listings=(
+        *MARKET.listings,
+        replace(option("F90", 90, OptionType.PUT, "0.75"), expiry=60 * DAY),
+        replace(option("F120", 120, OptionType.CALL, "0.6"), expiry=60 * DAY),
+    ),
+)
+DAMPED: dict[str, Any] = {
+    "kernel": "black76-nearest/1",
+    "discounting": "none",
+    "static_discount": {
+        "long": {"base": "0.9", "rate_multiplier": "0", "rate_addition": "0.08"},
+        "short": {"base": "1.5", "rate_multiplier": "0", "rate_addition": "0"},
+    },
+}
+THREE = paths(
+    "0",
+    paths=40,
+    interval={"floor": "0.2", "ceiling": "0.9", "points": 3},
+    correlation={
+        "schema": "riskproof/correlation/v1",
+        "name": "three",
+        "description": "with a volatility",
+        "horizon_days": 1,
+        "factors": [BTC.to_document(), VOL.to_document(), ETH.to_document()],
+        "volatilities": ["0.03", "0.08", "0.04"],
+        "correlations": [["-0.3"], ["0.5", "-0.2"]],
+    },
+)
+NAMES = ("BTC", "BTC-PERP", "ETH-PERP", "C100", "P100", "F90", "F120")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"netting": {"sets": "underlying", "gain_factor": "1/3"}},
+        {"netting": {"sets": "expiry"}},
+        {"pricing": DAMPED},
+    ],
+)
+def test_any_trades_give_the_numbers_of_the_account_after_them(members: dict[str, Any]) -> None:
+    """Expiries opened, closed and turned round, quantities without a common unit, every measure, an interval."""
+    value_at_risk = PLAIN | {"id": "quantile", "measure": {"kind": "value_at_risk", "tail": "0.25"}}
+    m = model(PLAIN, SHOCKS, value_at_risk, THREE, **members)
+    draw = random.Random(3)
+    for _ in range(6):
+        held = {name: Fraction(draw.randint(1, 99), draw.choice((7, 10, 1000))) for name in draw.sample(NAMES, 4)}
+        kept = AccountMargin(m, WIDE, Account.build(WIDE, held))
+        for _ in range(4):
+            trades = {
+                name: Fraction(draw.choice((-1, 1)) * draw.randint(1, 99), draw.choice((3, 10, 10**40 + 1)))
+                for name in draw.sample(NAMES[1:], 2)
+            }
+            trades |= {name: -q for name, q in held.items() if name != "BTC" and draw.random() < 0.3}
+            after = {name: held.get(name, Fraction(0)) + trades.get(name, Fraction(0)) for name in NAMES}
+            expected = run(m, {name: q for name, q in after.items() if q}, WIDE)
+            assert kept.after({WIDE.place(name): q for name, q in trades.items()}) == expected
+
+
+@pytest.mark.parametrize(
+    ("sets", "factor"), [("account", "1"), ("underlying", "1"), ("underlying", "1/3"), ("expiry", "0.5")]
+)
+def test_positions_add_up_to_every_joint_move(sets: str, factor: str) -> None:
+    netting = {"sets": sets} | ({} if factor == "1" else {"gain_factor": factor})
+    m = model(PLAIN, SHOCKS, THREE, netting=netting, pricing=DAMPED)
+    held = {"BTC": 1, "BTC-PERP": -2, "ETH-PERP": 15, "C100": -1, "P100": "2.5", "F90": -3, "F120": "0.1"}
+    account = Account.build(WIDE, {name: Fraction(x) for name, x in held.items()})
+    kept = AccountMargin(m, WIDE, account)
+    for n in range(3):
+        joint = kept.joint_pnl(n)
+        for part, pnl in enumerate(joint.parts):
+            some = list(range(0, len(pnl), 3))
+            by_position = kept.joint_pnl_by_position(n, part, some)
+            assert by_position.keys() == {place for place, _ in account.positions}
+            sums = [sum(amounts) for amounts in zip(*by_position.values(), strict=True)]
+            assert sums == [Fraction(pnl[k], joint.unit) for k in some]
+        assert min(Fraction(min(part), joint.unit) for part in joint.parts) <= -kept.report.tails[n].loss
 
 
 def test_against_float64_and_the_kernel() -> None:

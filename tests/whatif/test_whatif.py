@@ -23,6 +23,7 @@ from riskproof.risk.whatif import (
     directions_of,
     open_book,
     reverse_stress,
+    worst_moves,
 )
 from riskproof.risk.whatif.book import traded
 from riskproof.units import RATIO_ONE
@@ -191,6 +192,30 @@ def test_what_adds_up_binds_whole(market: Market) -> None:
     model = margining.MarginModel.from_document(node)
     (b,) = binding(open_book(model, market, portfolio).report, model)
     assert (b.candidate, b.scenarios, b.tails, b.what) == ("", (0, 1), (), "")
+
+
+def test_the_worst_joint_moves_and_what_they_do_to_positions(market: Market) -> None:
+    model = margining.load("joint-es")
+    portfolio = book_of(market, 5)
+    book = open_book(model, market, portfolio)
+    found = worst_moves(book, 64)
+    assert [(len(x.places), x.report.id) for x in found] == [(32, "paths"), (32, "stressed")]
+    for x in found:
+        assert list(x.pnl) == sorted(x.pnl)
+        assert (x.moves.ids[x.places[0]], -x.pnl[0]) == (x.report.worst, x.report.loss)
+        quantile = x.report.loss if x.report.value_at_risk is None else x.report.value_at_risk
+        assert 0 < x.beyond < 32
+        assert -x.pnl[x.beyond - 1] >= quantile > -x.pnl[x.beyond]
+        assert x.by_position.keys() == {i for i, _ in portfolio.positions}
+        assert [sum(amounts) for amounts in zip(*x.by_position.values(), strict=True)] == list(x.pnl)
+    assert [len(x.places) for x in worst_moves(book, 200)] == [
+        125,
+        75,
+    ]  # a set that has fewer leaves the rest to the other
+    assert [len(x.places) for x in worst_moves(book, 10_000)] == [500, 75]
+    assert worst_moves(open_book(model, market, Portfolio(())), 64) == []
+    assert worst_moves(open_book(margining.load("crypto-pm"), market, portfolio), 64) == []
+    assert worst_moves(open_book(margining.load("derive-pm2"), market, Portfolio(())), 64) == []
 
 
 def test_hedges_save_margin_and_the_saving_is_a_number(market: Market) -> None:

@@ -17,7 +17,7 @@ report is printed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -30,13 +30,13 @@ from riskproof.risk.margining.charges import of_account
 from riskproof.risk.margining.charges.context import INITIAL, MAINTENANCE, MARGINS
 from riskproof.risk.margining.document import MarginModel
 from riskproof.risk.margining.grid import ADVERSE, BASE, Scenario
+from riskproof.risk.margining.joint import JointPnl, added
 from riskproof.risk.margining.market import MarginMarket
 from riskproof.risk.margining.report import Choice, MarginReport, SetReport, TailReport
 from riskproof.risk.margining.values import UnitValues
 
 if TYPE_CHECKING:
     from riskproof.risk.margining.tail import Measured, TailSet
-    from riskproof.risk.margining.tail_values import JointPnl
 
 _ZERO = Fraction(0)
 
@@ -153,10 +153,15 @@ def expiry_pnl(holdings: tuple[Holding, ...], scenario: Scenario, values: UnitVa
 
 
 class ComputedSet:
-    """A netting set's numbers. `pnl`, its P&L in each scenario, may be given where it is known."""
+    """A netting set's numbers. Its P&L in each scenario, and under each joint move of a set, may be given where it is known."""
 
     def __init__(
-        self, model: MarginModel, book: NettingSet, values: UnitValues, pnl: tuple[Fraction, ...] | None = None
+        self,
+        model: MarginModel,
+        book: NettingSet,
+        values: UnitValues,
+        pnl: tuple[Fraction, ...] | None = None,
+        tail_pnl: Callable[[int], JointPnl] | None = None,
     ) -> None:
         self.model, self.book, self.units = model, book, values
         self.pnl = scenario_pnl(model, book, values) if pnl is None else pnl
@@ -169,6 +174,7 @@ class ComputedSet:
         }
         self.charges = {m: {name: c.amount(book, values, m) for name, c in model.charges} for m in MARGINS}
         self._tails: dict[int, JointPnl] = {}
+        self._tail_pnl = tail_pnl
         self._terms: dict[str, dict[str, Fraction]] = {}
         self._choices: dict[str, list[Choice]] = {}
         for margin in MARGINS:
@@ -196,7 +202,7 @@ class ComputedSet:
             return self.book.market.settlement_price
         if block == "tail":
             n, tail_set = _tail_set(self.model, rest)
-            return _measured(tail_set, self.tail_pnl(n))[0].amount
+            return measured(tail_set, self.tail_pnl(n))[0].amount
         return self._terms[margin][name]
 
     def loss(self, group: str) -> Fraction:
@@ -206,7 +212,8 @@ class ComputedSet:
     def tail_pnl(self, n: int) -> JointPnl:
         """P&L under the joint moves of the tail block's set n."""
         if n not in self._tails:
-            self._tails[n] = self.units.joint.pnl(n, self.book, self.units)
+            known = self._tail_pnl
+            self._tails[n] = self.units.joint.pnl(n, self.book, self.units) if known is None else known(n)
         return self._tails[n]
 
     def choices(self, margin: str) -> list[Choice]:
@@ -285,11 +292,19 @@ def _tail_set(model: MarginModel, id_: str) -> tuple[int, TailSet]:
     return next((n, s) for n, s in enumerate(model.tail.sets) if s.id == id_)
 
 
-def _measured(tail_set: TailSet, pnl: JointPnl) -> tuple[Measured, int]:
+def measured(tail_set: TailSet, pnl: JointPnl) -> tuple[Measured, int]:
     """The greatest measure over the parts, and its part."""
-    found = [tail_set.measured(part) for part in pnl]
+    found = [tail_set.measured(part, pnl.unit) for part in pnl.parts]
     part = max(range(len(found)), key=lambda n: (found[n].amount, -n))
     return found[part], part
+
+
+def joint_pnl(model: MarginModel, sets: Sequence[ComputedSet], n: int) -> JointPnl:
+    """P&L of all netting sets together, one or more, under the joint moves of the tail block's set n."""
+    pnl = [x.tail_pnl(n) for x in sets]
+    if len(sets) == 1 and model.gain_factor == 1:
+        return pnl[0]
+    return added([x.counted(model.gain_factor) for x in pnl])
 
 
 def _joint_tails(model: MarginModel, sets: list[ComputedSet]) -> dict[str, TailReport]:
@@ -298,15 +313,8 @@ def _joint_tails(model: MarginModel, sets: list[ComputedSet]) -> dict[str, TailR
     if model.tail is None or not sets:
         return reports
     for n, tail_set in enumerate(model.tail.sets):
-        pnl = [x.tail_pnl(n) for x in sets]
-        if len(sets) > 1 or model.gain_factor != 1:
-            counted = ([[x if x < 0 else model.gain_factor * x for x in part] for part in one] for one in pnl)
-            joint: JointPnl = tuple(
-                tuple(sum(moves, _ZERO) for moves in zip(*parts, strict=True)) for parts in zip(*counted, strict=True)
-            )
-        else:
-            joint = pnl[0]
-        found, part = _measured(tail_set, joint)
+        joint = joint_pnl(model, sets, n)
+        found, part = measured(tail_set, joint)
         worst = sets[0].units.joint.moves_of(n)[part].ids[found.worst]
         reports[tail_set.id] = TailReport(
             tail_set.id, tail_set.measure, found.amount, found.value_at_risk, worst, found.loss

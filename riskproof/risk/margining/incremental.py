@@ -24,12 +24,14 @@ from riskproof.risk.margining.evaluate import (
     check_counts,
     check_limits,
     expiry_pnl,
+    joint_pnl,
     options_of,
     pnl_of_values,
     report_of,
     scenario_pnl,
 )
 from riskproof.risk.margining.grid import ADVERSE, BASE, State
+from riskproof.risk.margining.joint import JointPnl, added
 from riskproof.risk.margining.market import Listing, MarginMarket
 from riskproof.risk.margining.report import MarginReport
 from riskproof.risk.margining.values import UnitValues
@@ -87,9 +89,7 @@ class KeptValues(UnitValues):
     def origin(self, holdings: Group) -> tuple[Group, tuple[tuple[int, Fraction], ...]]:
         """(before, trades) that make the holdings: nothing and all of them, unless they were derived."""
         origin = self._origins.get(id(holdings))
-        if origin is None:
-            return (), tuple((h.place, h.quantity) for h in holdings)
-        return origin[1], origin[2]
+        return super().origin(holdings) if origin is None else origin[1:]
 
     def keep(self) -> None:
         """Everything known now is of the account."""
@@ -188,6 +188,37 @@ class AccountMargin:
                         result[h.place][s] *= share
         return {place: tuple(row) for place, row in result.items()}
 
+    def joint_pnl(self, n: int) -> JointPnl:
+        """P&L under the joint moves of the tail block's set n, all netting sets together; of an account that has one at least."""
+        return joint_pnl(self.model, self._sets, n)
+
+    def joint_pnl_by_position(self, n: int, part: int, moves: Sequence[int]) -> dict[int, tuple[Fraction, ...]]:
+        """P&L of each position in some joint moves of a part of set n, by place, with the factors that it has in the whole book.
+
+        They add up to `joint_pnl`.
+        """
+        result: dict[int, tuple[Fraction, ...]] = {place: (_ZERO,) * len(moves) for place, _ in self.account.positions}
+        one, joint = 10**self.market.money_exponent, self.values.joint
+        for computed in self._sets:
+            own = computed.tail_pnl(n).parts[part]
+            shares = [self.model.gain_factor if own[k] > 0 else Fraction(1) for k in moves]
+            for h in computed.book.moving:
+                units = joint.units(n, h.place)[part]
+                result[h.place] = tuple(
+                    share * h.quantity * Fraction(units[k], one) for k, share in zip(moves, shares, strict=True)
+                )
+            for holdings in computed.book.options.values():
+                worth = joint.expiry_values(n, holdings, self.values).parts[part]
+                long, short = joint.static_factors(holdings[0].place)
+                factors = [long if worth[k] >= 0 else short for k in moves]
+                for h in holdings:
+                    units, now = joint.units(n, h.place)[part], self.values.option(h.place, BASE)
+                    result[h.place] = tuple(
+                        share * h.quantity * (factor * units[k] - now) / one
+                        for k, share, factor in zip(moves, shares, factors, strict=True)
+                    )
+        return result
+
     def alone(self, place: int, quantity: Fraction) -> MarginReport:
         """The report of one position by itself, without cash or receivables."""
         account = Account(((place, quantity),), (), self.account.underlying)
@@ -257,7 +288,15 @@ class AccountMargin:
         for place, q in moving.items():
             moves = [q.numerator * self.values.move(place, s.price, s.on) for s in self.model.scenarios]
             pnl = self._changed(pnl, moves, q.denominator * 10**self.market.money_exponent)
-        return ComputedSet(self.model, changed, self.values, pnl)
+
+        def tail_pnl(n: int) -> JointPnl:
+            joint = self.values.joint
+            left = [-joint.expiry_pnl(n, old, self.values) for old, _ in pairs if old]
+            came = [joint.expiry_pnl(n, new, self.values) for _, new in pairs if new]
+            moved = [joint.of_units(n, list(moving.items()))] if moving else []
+            return added([computed.tail_pnl(n), *left, *came, *moved])
+
+        return ComputedSet(self.model, changed, self.values, pnl, tail_pnl)
 
     def _changed(self, pnl: tuple[Fraction, ...], changes: list[int], unit: int) -> tuple[Fraction, ...]:
         """P&L in each scenario after changes, in 1/unit and before weights."""

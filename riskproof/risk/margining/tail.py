@@ -30,7 +30,7 @@ from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining.grid import MAX_SCENARIOS, MAX_TIME_SHIFT, choice, identifier
 from riskproof.risk.tail.correlation import ratio
-from riskproof.risk.tail.measures import expected_shortfall, value_at_risk
+from riskproof.risk.tail.measures import tail_measures
 from riskproof.risk.tail.methods import CommonFactor, Historical, Method, MonteCarlo, check_method, read_set
 from riskproof.risk.tail.model import MEASURES, VALUE_AT_RISK, WORST_LOSS
 from riskproof.units import RATIO_ONE, format_decimal
@@ -64,19 +64,15 @@ class TailSet:
     tail: int | None
     method: Method
 
-    def measured(self, pnl: Sequence[Fraction]) -> Measured:
-        """The measure of a P&L for each joint move, exact."""
-        unit = math.lcm(*(x.denominator for x in pnl))
-        whole = [x.numerator * (unit // x.denominator) for x in pnl]
-        worst = min(range(len(whole)), key=whole.__getitem__)
-        loss = Fraction(-whole[worst], unit)
+    def measured(self, pnl: Sequence[int], unit: int) -> Measured:
+        """The measure of a P&L for each joint move, in 1/unit, exact."""
+        lowest = min(pnl)
+        worst, loss = pnl.index(lowest), Fraction(-lowest, unit)
         if self.tail is None:
             return Measured(loss, None, worst, loss)
-        weights = self.method.weights(len(whole))
-        quantile = Fraction(value_at_risk(whole, self.tail, weights), unit)
-        if self.measure == VALUE_AT_RISK:
-            return Measured(quantile, quantile, worst, loss)
-        return Measured(expected_shortfall(whole, self.tail, weights) / unit, quantile, worst, loss)
+        found, shortfall = tail_measures(pnl, self.tail, self.method.weights(len(pnl)))
+        quantile = Fraction(found, unit)
+        return Measured(quantile if self.measure == VALUE_AT_RISK else shortfall / unit, quantile, worst, loss)
 
     def to_document(self) -> dict[str, Json]:
         measure: dict[str, Json] = {"kind": self.measure}

@@ -13,13 +13,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import mul
+from functools import partial
 
-from riskproof.errors import HistoryError, ModelError
+from riskproof.errors import DomainError, HistoryError, ModelError
 from riskproof.market.registry import Kind
 from riskproof.risk.margining import exact
 from riskproof.risk.margining.book import Holding, NettingSet
 from riskproof.risk.margining.grid import BASE, State
+from riskproof.risk.margining.joint import JointPnl, added, combined
 from riskproof.risk.margining.market import Forward, Listing
 from riskproof.risk.margining.tail import Tail
 from riskproof.risk.margining.values import UnitValues
@@ -28,9 +29,6 @@ from riskproof.risk.tail.moves import Moves
 from riskproof.units import RATIO_ONE, SECONDS_PER_DAY, round_half_even
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
-
-# P&L by part and joint move: a set over an interval of correlations has a part for each of them, any other set has one.
-JointPnl = tuple[tuple[Fraction, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,8 @@ class JointValues(UnitValues):
             except HistoryError as error:
                 where = f"tail.sets[{n}].{error.where}" if error.where else f"tail.sets[{n}]"
                 raise HistoryError(error.what, where=where, expected=error.expected) from None
+            except DomainError as error:  # of a move, which is no member
+                raise DomainError(error.what, where=f"tail.sets[{n}]: {error.where}", expected=error.expected) from None
         return self._parts[n]
 
     def pnl(self, n: int, book: NettingSet, values: UnitValues) -> JointPnl:
@@ -80,31 +80,40 @@ class JointValues(UnitValues):
             HistoryError, DomainError, SnapshotError: see `moves_of`, and `values`.
         """
         self.price_units(n, [h.place for holdings in book.options.values() for h in holdings])
-        total = self._moving_pnl(n, book.moving)
-        for holdings in book.options.values():
-            expiry = values.of_group(("tail", n), holdings, self._of_expiry(n, holdings, values))
-            total = [[x + y for x, y in zip(a, b, strict=True)] for a, b in zip(total, expiry, strict=True)]
-        return tuple(tuple(row) for row in total)
+        terms = [self.expiry_pnl(n, holdings, values) for holdings in book.options.values()]
+        if book.moving:
+            terms.append(self.of_units(n, [(h.place, h.quantity) for h in book.moving]))
+        return added(terms) if terms else JointPnl(tuple((0,) * len(part) for part in self.moves_of(n)), 1)
 
-    def _moving_pnl(self, n: int, holdings: Sequence[Holding]) -> list[list[Fraction]]:
-        one = 10**self.market.money_exponent
-        rows = [[_ZERO] * len(part) for part in self.moves_of(n)]
-        for h in holdings:
-            for row, units in zip(rows, self.units(n, h.place), strict=True):
-                row[:] = [x + h.quantity * u / one for x, u in zip(row, units, strict=True)]
-        return rows
+    def expiry_pnl(self, n: int, holdings: tuple[Holding, ...], values: UnitValues) -> JointPnl:
+        """P&L of an expiry's options: static factors on what they are worth together, less what they are worth now."""
+        return values.of_group(("joint", n), holdings, partial(self._expiry_pnl, n, holdings, values))
 
-    def _of_expiry(self, n: int, holdings: tuple[Holding, ...], values: UnitValues) -> Callable[[], JointPnl]:
+    def _expiry_pnl(self, n: int, holdings: tuple[Holding, ...], values: UnitValues) -> JointPnl:
+        worth = self.expiry_values(n, holdings, values)
+        long, short = self.static_factors(holdings[0].place)
+        now = values.options(holdings, BASE)
+        common = math.lcm(worth.unit, now.denominator)
+        unit = math.lcm(long.denominator, short.denominator)
+        gain, loss = (f.numerator * (unit // f.denominator) * (common // worth.unit) for f in (long, short))
+        less = now.numerator * (common // now.denominator) * unit
+        parts = (tuple(x * (gain if x >= 0 else loss) - less for x in part) for part in worth.parts)
+        return JointPnl(tuple(parts), unit * common)
+
+    def expiry_values(self, n: int, holdings: tuple[Holding, ...], values: UnitValues) -> JointPnl:
+        """Value of an expiry's options in each joint move; after a trade, what it was and what was traded."""
+
         def compute() -> JointPnl:
-            common = math.lcm(*(h.quantity.denominator for h in holdings))
-            lots = [h.quantity.numerator * (common // h.quantity.denominator) for h in holdings]
-            long, short = self.static_factors(holdings[0].place)
-            now, one = values.options(holdings, BASE), common * 10**self.market.money_exponent
-            parts = zip(*(self.units(n, h.place) for h in holdings), strict=True)
-            totals = ([sum(map(mul, lots, units)) for units in zip(*part, strict=True)] for part in parts)
-            return tuple(tuple(Fraction(x, one) * (long if x >= 0 else short) - now for x in row) for row in totals)
+            before, trades = values.origin(holdings)
+            traded = self.of_units(n, trades)
+            return added([self.expiry_values(n, before, values), traded]) if before else traded
 
-        return compute
+        return values.of_group(("joint values", n), holdings, compute)
+
+    def of_units(self, n: int, held: Sequence[tuple[int, Fraction]]) -> JointPnl:
+        """What `units` says of (place, quantity), one or more, summed."""
+        rows = (self.units(n, place) for place, _ in held)
+        return combined([q for _, q in held], rows, 10**self.market.money_exponent)
 
     def price_units(self, n: int, places: Iterable[int]) -> None:
         """Values of options in the joint moves of set n, together; those that cannot be priced are left for `units` to refuse."""
@@ -126,16 +135,18 @@ class JointValues(UnitValues):
     def _states_in(self, moves: Moves, n: int) -> Callable[[Listing], Sequence[State]]:
         """The state of a listing's expiry in each joint move."""
         known: dict[tuple[str, int | None], Sequence[State]] = {}
+        prices: dict[str, list[Fraction]] = {}
 
         def states(listing: Listing) -> Sequence[State]:
-            key = (listing.underlying, listing.expiry)
-            if key not in known:
-                shift, prices = self.tail.time_shift_seconds, self._price_ratios(moves, n, listing)
-                ratios = self._volatility_ratios(moves, n, listing)
-                known[key] = [
-                    Moved(x - 1, None, shift, volatility_ratio=y) for x, y in zip(prices, ratios, strict=True)
+            u, shift = listing.underlying, self.tail.time_shift_seconds
+            if u not in prices:
+                prices[u] = [x - 1 for x in self._price_ratios(moves, n, listing)]
+            if (u, listing.expiry) not in known:
+                known[u, listing.expiry] = [
+                    Moved(x, None, shift, volatility_ratio=y)
+                    for x, y in zip(prices[u], self._volatility_ratios(moves, n, listing), strict=True)
                 ]
-            return known[key]
+            return known[u, listing.expiry]
 
         return states
 
@@ -165,9 +176,8 @@ class JointValues(UnitValues):
         after = next((k for k, (t, _) in enumerate(tenors) if t >= seconds), len(tenors))
         low, a = tenors[max(after - 1, 0)]
         high, b = tenors[min(after, len(tenors) - 1)]
-        share = Fraction(seconds - low, high - low) if high > low else _ZERO
-        columns = moves.ratios[:, (a, b)].tolist()
-        return [(x + (y - x) * share) / RATIO_ONE for x, y in columns]
+        p, q = (seconds - low, high - low) if high > low else (0, 1)
+        return [Fraction(x * q + (y - x) * p, q * RATIO_ONE) for x, y in moves.ratios[:, (a, b)].tolist()]
 
     def _volatility(self, place: int, listing: Listing, forward: Forward, state: State) -> int:
         if listing.volatility is not None and listing.volatility >= 0 and isinstance(state, Moved):

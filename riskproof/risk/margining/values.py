@@ -85,6 +85,10 @@ class UnitValues:
         """What `compute` says about a holding or a group of holdings; `what` names it, for values that keep it (`incremental`)."""
         return compute()
 
+    def origin(self, holdings: tuple[Holding, ...]) -> tuple[tuple[Holding, ...], tuple[tuple[int, Fraction], ...]]:
+        """(holdings, trades as (place, quantity)) that make a group: nothing and all of it, unless values know better."""
+        return (), tuple((h.place, h.quantity) for h in holdings)
+
     def static_factors(self, place: int) -> tuple[Fraction, Fraction]:
         """Factors on the value of an option's expiry, not negative and negative (`pricing`)."""
         listing = self.market.listings[place]

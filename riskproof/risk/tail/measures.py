@@ -40,8 +40,13 @@ def value_at_risk(pnl: Sequence[int], tail: int, weights: Sequence[int] | None =
 
 def expected_shortfall(pnl: Sequence[int], tail: int, weights: Sequence[int] | None = None) -> Fraction:
     """ES as a loss, in the unit of `pnl`; arguments and errors as `value_at_risk`."""
+    return tail_measures(pnl, tail, weights)[1]
+
+
+def tail_measures(pnl: Sequence[int], tail: int, weights: Sequence[int] | None = None) -> tuple[int, Fraction]:
+    """(VaR, ES) as losses, in the unit of `pnl`; arguments and errors as `value_at_risk`."""
     quantile, beyond, mass = _tail(pnl, tail, weights)
-    return quantile + Fraction(beyond) / mass
+    return quantile, quantile + Fraction(beyond) / mass
 
 
 def _tail(pnl: Sequence[int], tail: int, weights: Sequence[int] | None) -> tuple[int, int, Fraction]:

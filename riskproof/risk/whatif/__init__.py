@@ -4,6 +4,7 @@
     book.report                                        MarginReport, as `riskproof.risk.margining.margin` gives
     book.after({index: lots})                          the same after trades at the snapshot's values
     book.pnl_by_position()                             {index: P&L in each scenario}
+    worst_moves(book, 64)                              -> [WorstMoves]         joint
     attribute(book)                                    -> Attribution          attribution
     binding(report, book.model)                        -> [Binding]            binding
     compare(book, models), alone_total(book)           what netting saves      compare
@@ -18,6 +19,7 @@ from riskproof.risk.whatif.attribution import Attribution, Share, attribute
 from riskproof.risk.whatif.binding import Binding, binding
 from riskproof.risk.whatif.book import BookMargin, Version1Book, Version2Book, open_book
 from riskproof.risk.whatif.compare import Compared, alone_total, compare, default_models
+from riskproof.risk.whatif.joint import WorstMoves, worst_moves
 from riskproof.risk.whatif.reverse import Direction, Exhaustion, directions_of, reverse_stress
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Share",
     "Version1Book",
     "Version2Book",
+    "WorstMoves",
     "alone_total",
     "amounts",
     "attribute",
@@ -39,4 +42,5 @@ __all__ = [
     "directions_of",
     "open_book",
     "reverse_stress",
+    "worst_moves",
 ]
