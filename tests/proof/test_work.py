@@ -14,7 +14,7 @@ from proof_support import EXPIRY, MODEL, make_market, option
 
 from riskproof.errors import HistoryError, ProofError
 from riskproof.market.marketfile import Market
-from riskproof.market.registry import OptionType, Registry
+from riskproof.market.registry import Instrument, Kind, OptionType, Payoff, Registry
 from riskproof.market.snapshot import Curve, Quote, Snapshot
 from riskproof.proof.challenge import Margin, StatementKind
 from riskproof.proof.programme import check_work, compile_margin
@@ -174,6 +174,38 @@ def test_it_is_rather_more_than_a_charge_takes(charge: Document) -> None:
     assert taken < 3 * work(chosen, market) / 1e6
 
 
+def assets(count: int) -> Market:
+    """Assets held as collateral."""
+    names = [f"A{k}" for k in range(count)]
+    listed = tuple(Instrument(name, Kind.SPOT, name, Payoff.LINEAR, PRICE_ONE) for name in names)
+    indices, quotes = dict.fromkeys(names, PRICE_ONE), {name: Quote(PRICE_ONE) for name in names}
+    time_ = make_market().snapshot.time
+    registry = Registry("USD", listed)
+    return Market(registry, Snapshot.build(registry, time_, "test", indices, [], quotes))
+
+
+def pledged(scenarios: int, **terms: Any) -> MarginModel:
+    """Haircuts of assets with such terms."""
+    document = json.loads(model(scenarios).to_bytes())
+    document["charges"] = [{"id": "haircut", "kind": "haircut"}]
+    document["collateral"] = {"conversion": "none", "assets": {}, "other": {**RATES, **terms}}
+    account = {"equity": "value.total", "initial": "charge.haircut", "maintenance": "charge.haircut"}
+    return MarginModel.from_document({**document, "aggregate": {"account": account}})
+
+
+SHARE = {"share": "0.1", **RATES}
+
+
+@pytest.mark.parametrize(("scenarios", "terms"), [(2, {"concentration": SHARE}), (1_000, {"stress": "all"})])
+def test_it_is_rather_more_than_terms_of_collateral_take(scenarios: int, terms: Document) -> None:
+    chosen, market = pledged(scenarios, **terms), [attested(assets(150))]
+    compile_margin(StatementKind.EXCESS, Margin.INITIAL, chosen, market)
+    started = time.process_time()
+    compile_margin(StatementKind.EXCESS, Margin.INITIAL, chosen, market)
+    taken = time.process_time() - started
+    assert taken < 3 * work(chosen, market) / 1e6
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +230,14 @@ HOSTILE = {
     "sums of fractions": model(**{f"u{i}": {"sum": [{"sum": PRIMES}] * 60} for i in range(10)}),
     "charges": model(60, charges=[{"kind": "standalone", "group": "all", "rates": RATES, "locked": False}] * 64),
 }
+
+
+def test_shares_of_many_assets_are_refused_at_once() -> None:
+    market, started = [attested(assets(1_000))], time.process_time()
+    with pytest.raises(ProofError, match="over 1000 instruments take about"):
+        check_work(pledged(2, concentration=SHARE), market, MINUTE)
+    assert time.process_time() - started < 1
+    check_work(pledged(2, cap="5"), market, MINUTE)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

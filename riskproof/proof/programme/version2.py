@@ -160,6 +160,7 @@ class _Compiler:
     def _arrange(self, j: int, part: MarketPart) -> Affine:
         """Sort a part's instruments into netting sets; its cash."""
         market, cash = part.market, _ZERO
+        values = UnitValues(self.model, market)
         groups: dict[str, list[Holding]] = {}
         assets: dict[str, dict[str, Asset]] = {}
         for i, place in part.places.items():
@@ -193,7 +194,6 @@ class _Compiler:
                 tuple(h for h in held if h.listing.kind is Kind.SPOT),
                 Fraction(0),
             )
-            values = UnitValues(self.model, market)
             self.sets.setdefault(key, []).append(
                 Listed(part, book, self._markets_of(underlying), values, f"attestation {j}")
             )

@@ -25,7 +25,7 @@ from riskproof.risk.margining.book import set_of
 from riskproof.risk.margining.charges import Charge, whole
 from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.closing import LiquidityTier
-from riskproof.risk.margining.charges.rates import Confidence
+from riskproof.risk.margining.charges.rates import Confidence, Haircut
 from riskproof.risk.margining.charges.spreads import CalendarSpread, Offset
 from riskproof.risk.margining.charges.standalone import Standalone
 from riskproof.risk.margining.charges.terms import VegaTerm
@@ -79,10 +79,11 @@ def work(model: AnyModel, attested: Sequence[AttestedMarket]) -> int:
         return min(_MOST, _LISTED * listed + live * (_COEFFICIENT * len(model.scenarios) + _CHARGE))
     moves, drawing = _joint(model.tail)
     states = {BASE, *(s.state for s in model.scenarios)}
-    spent = _LISTED * listed + drawing
+    spent = _LISTED * listed + drawing * len(attested)
     for charge in (whole(charge) for _, charge in model.charges):
         states |= _states(charge)
         spent += _charge(charge, model, options, others)
+        spent += _haircuts(model, sum(x.kind is Kind.SPOT for x in counting)) if isinstance(charge, Haircut) else 0
     spent += _OPTION * options * (len(states) + moves)
     spent += _SHOCK * options * len({s.vol for s in states if s.vol is not None})
     spent += _MOVE * others * (len({(s.price, s.on) for s in model.scenarios}) + moves)
@@ -135,6 +136,14 @@ def _charge(charge: Charge, model: MarginModel, options: int, others: int) -> in
     if isinstance(charge, LiquidityTier):
         return spent * (1 + len(charge.tiers))
     return spent * (1 + len(charge.spreads)) if isinstance(charge, Offset) else spent
+
+
+def _haircuts(model: MarginModel, assets: int) -> int:
+    """What the terms of assets take beyond a rate for each: stress goes through scenarios, a share through all assets."""
+    terms = [] if model.collateral is None else model.collateral.terms
+    stressed = max((len(model.groups[x.stress]) for x in terms if x.stress is not None), default=0)
+    share = any(x.concentration is not None and x.concentration.of_all for x in terms)
+    return _MOVE * assets * stressed + (_COEFFICIENT * 2 * assets**2 if share else 0)
 
 
 # ---- the aggregate ---------------------------------------------------------------------------------------------------

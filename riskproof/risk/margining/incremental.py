@@ -60,7 +60,7 @@ class KeptValues(UnitValues):
             if cache.name.startswith("_"):
                 setattr(made, cache.name, getattr(self, cache.name))
         if model.scenarios == self.model.scenarios:
-            made.losses = self.losses
+            made.losses, made.falls = self.losses, self.falls
         return made
 
     def of_group(self, what: Hashable, held: object, compute: Callable[[], T]) -> T:

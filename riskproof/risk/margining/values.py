@@ -60,6 +60,8 @@ class UnitValues:
     _discounts: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
     # Largest loss of one unit, 10^-m, by (group, place, 1 long or -1 short); the charge `standalone` keeps it here.
     losses: dict[tuple[str, int, int], Fraction] = field(default_factory=dict, repr=False)
+    # What `fall` says, by (underlying, group).
+    falls: dict[tuple[str, str], Fraction] = field(default_factory=dict, repr=False)
 
     @property
     def joint(self) -> JointValues:
@@ -112,6 +114,12 @@ class UnitValues:
 
     def fall(self, underlying: str, group: str) -> Fraction:
         """Share of its price that an asset loses at most in the scenarios of a group, weighted; negative if it only gains."""
+        key = underlying, group
+        if key not in self.falls:
+            self.falls[key] = self._fall(underlying, group)
+        return self.falls[key]
+
+    def _fall(self, underlying: str, group: str) -> Fraction:
         scenarios = [self.model.scenarios[place] for place in self.model.groups[group]]
         moves = [_NO_MOVE if s.on == FORWARDS else self._move_of(underlying, s.price) for s in scenarios]
         index = self.market.index(underlying).price if any(absolute for _, absolute in moves) else Fraction(1)
