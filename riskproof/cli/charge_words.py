@@ -32,12 +32,12 @@ def charge_words(charge: dict[str, Any]) -> str:
     return f"{charge['kind']}: {_SENTENCES[charge['kind']](charge)}{_scope(charge.get('scope'))}"
 
 
-def _percent(share: str) -> str:
+def percent(share: str) -> str:
     return f"{text(Fraction(share) * 100)} %"
 
 
-def _rates(charge: dict[str, Any]) -> str:
-    initial, maintenance = (_percent(charge["rates"][m]) for m in ("initial", "maintenance"))
+def rates(charge: dict[str, Any]) -> str:
+    initial, maintenance = (percent(charge["rates"][m]) for m in ("initial", "maintenance"))
     return initial if initial == maintenance else f"{initial} (initial), {maintenance} (maintenance)"
 
 
@@ -57,7 +57,7 @@ def _scope(scope: dict[str, Any] | None) -> str:
 def _confidence(c: dict[str, Any]) -> str:
     missing = "refused" if "missing" not in c else f"taken for {text(Fraction(c['missing']))}"
     return (
-        f"{_rates(c)} of {_EXPOSURES[c['exposure']]}, times one less the least confidence of {_listed(c['feeds'])} where that is "
+        f"{rates(c)} of {_EXPOSURES[c['exposure']]}, times one less the least confidence of {_listed(c['feeds'])} where that is "
         f"below {c['threshold']}; a feed that is not published is {missing}"
     )
 
@@ -65,23 +65,23 @@ def _confidence(c: dict[str, Any]) -> str:
 def _calendar(c: dict[str, Any]) -> str:
     def pair(s: dict[str, Any]) -> str:
         near, far = (f"{s[side]['from']} to {s[side]['to']}" for side in ("near", "far"))
-        return f"{_rates(s)} where {near} days are paired with {far}"
+        return f"{rates(s)} where {near} days are paired with {far}"
 
     return "delta of an expiry paired with opposite delta of another: " + "; ".join(map(pair, c["spreads"]))
 
 
 def _offset(c: dict[str, Any]) -> str:
-    pairs = (f"{_rates(s)} for {_listed(s['legs'])}" for s in c["spreads"])
+    pairs = (f"{rates(s)} for {_listed(s['legs'])}" for s in c["spreads"])
     return "a credit, the share of both losses whose deltas are opposite: " + "; ".join(pairs)
 
 
 def _tiers(c: dict[str, Any]) -> str:
-    return f"of {_EXPOSURES[c['exposure']]}: " + "; ".join(f"{_rates(t)} beyond {t['beyond']}" for t in c["tiers"])
+    return f"of {_EXPOSURES[c['exposure']]}: " + "; ".join(f"{rates(t)} beyond {t['beyond']}" for t in c["tiers"])
 
 
 def _standard(c: dict[str, Any]) -> str:
     members = (f"{name} {c[name]}" for name in c if name not in ("kind", "id", "unpaired", "scope"))
-    unpaired = _rates({"rates": c["unpaired"]})
+    unpaired = rates({"rates": c["unpaired"]})
     return (
         "options by expiry, the better of isolated margin and the largest loss at settlement; "
         f"{', '.join(members)}; {unpaired} of the forward for calls that are short"
@@ -89,45 +89,45 @@ def _standard(c: dict[str, Any]) -> str:
 
 
 def _fee(c: dict[str, Any]) -> str:
-    cap = f", of an option at most {_percent(c['cap'])} of its value" if "cap" in c else ""
-    return f"{_rates(c)} of the index price for closing all {_listed([_KINDS[kind] for kind in c['kinds']])}{cap}"
+    cap = f", of an option at most {percent(c['cap'])} of its value" if "cap" in c else ""
+    return f"{rates(c)} of the index price for closing all {_listed([_KINDS[kind] for kind in c['kinds']])}{cap}"
 
 
 def _standalone(c: dict[str, Any]) -> str:
     group = f" in scenarios of group {c['group']}" if "group" in c else ""
     locked = "; an option ties up at least its value" if c["locked"] else ""
-    return f"{_rates(c)} of what each position loses by itself{group}{locked}"
+    return f"{rates(c)} of what each position loses by itself{group}{locked}"
 
 
 _SENTENCES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
-    "notional": lambda c: f"{_rates(c)} of {_EXPOSURES[c['exposure']]}",
+    "notional": lambda c: f"{rates(c)} of {_EXPOSURES[c['exposure']]}",
     "haircut": lambda c: "haircuts of the collateral block",
     "confidence": _confidence,
     "depeg": lambda c: (
-        f"{_rates(c)} of {_listed([_EXPOSURES[e] for e in c['exposures']])}, times what the settlement currency costs less than "
+        f"{rates(c)} of {_listed([_EXPOSURES[e] for e in c['exposures']])}, times what the settlement currency costs less than "
         f"{c['threshold']}"
     ),
     "basis": lambda c: (
-        f"what the options of each expiry lose if its forward moves by {_percent(c['up'])} or {_percent(c['down'])}, "
+        f"what the options of each expiry lose if its forward moves by {percent(c['up'])} or {percent(c['down'])}, "
         f"times {c['add']} and {c['per_year']} more for each year"
     ),
     "standard_option": _standard,
     "delta": lambda c: (
-        f"{_rates(c)} of {_MEASURES[c['measure']]} of each underlying"
+        f"{rates(c)} of {_MEASURES[c['measure']]} of each underlying"
         + (f" beyond {c['beyond']}" if "beyond" in c else "")
     ),
     "roll": lambda c: (
-        f"{_rates(c)} of the delta of each perpetual, each future and each expiry's options, or {_percent(c['per_year'])} for each "
+        f"{rates(c)} of the delta of each perpetual, each future and each expiry's options, or {percent(c['per_year'])} for each "
         "year if that is more"
     ),
-    "stablecoin_hedge": lambda c: f"{_rates(c)} of delta in one settlement currency that hedges delta in another",
+    "stablecoin_hedge": lambda c: f"{rates(c)} of delta in one settlement currency that hedges delta in another",
     "calendar_spread": _calendar,
     "offset": _offset,
     "liquidity_tier": _tiers,
     "fee": _fee,
     "standalone": _standalone,
     "vega_term": lambda c: (
-        f"{_rates(c)} of what gains of expiries cancel of other expiries' losses in the volatility shock {c['vol']}"
+        f"{rates(c)} of what gains of expiries cancel of other expiries' losses in the volatility shock {c['vol']}"
     ),
-    "rate": lambda c: f"{_rates(c)} of the options' value times their years to expiry, netted over expiries",
+    "rate": lambda c: f"{rates(c)} of the options' value times their years to expiry, netted over expiries",
 }

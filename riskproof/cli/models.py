@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -105,8 +106,15 @@ def summary(model: AnyModel) -> dict[str, Json]:
 
 def words(model: AnyModel) -> str:
     """A model for people: what it says of itself, its scenarios as a table, every other block a line for each member."""
+    from riskproof.cli.block_words import collateral_words, netting_words, scan_words
+    from riskproof.cli.charge_words import charge_words
     from riskproof.risk.models import CHECKED
 
+    sentences: dict[str, Callable[[Any], Iterable[tuple[str, str]]]] = {
+        "charges": lambda charges: ((_title(x), charge_words(x)) for x in charges),
+        "collateral": collateral_words,
+        "netting": netting_words,
+    }
     document = model.to_document()
     parts = [f"{model.name} (version {version(model)})\ndigest {model.digest.hex()}", _wrapped(model.description)]
     checked = document.get("checked", CHECKED.get(model.digest.hex()))
@@ -114,11 +122,14 @@ def words(model: AnyModel) -> str:
         parts.append(_wrapped(checked))
     grid = document["grid"]["scenarios"] if "grid" in document else document["scenarios"]
     parts.append(_scenarios(grid))
+    if "scan_ranges" in document.get("grid", {}):
+        parts.append(_wrapped(scan_words(document["grid"]["scan_ranges"])))
     said = {"schema", "name", "description", "checked", "grid", "scenarios"}
     for block, content in document.items():
         if block in said or content in ([], {}):
             continue
-        lines = _charges(content) if block == "charges" else _lines(content)
+        said_as = sentences.get(block) if version(model) > 1 else None
+        lines = [line for x in said_as(content) for line in _sentence(*x)] if said_as is not None else _lines(content)
         parts.append("\n".join([block, *lines]))
     parts.append(_proofs(model))
     return "\n\n".join(parts)
@@ -147,15 +158,8 @@ def _scenarios(scenarios: list[dict[str, Json]]) -> str:
     return f"{len(rows)} scenarios\n{table(names, rows)}"
 
 
-def _charges(charges: Json) -> list[str]:
-    """A sentence for each charge."""
-    from riskproof.cli.charge_words import charge_words
-
-    lines = []
-    for x in charges if isinstance(charges, list) else ():
-        title = f"  {_title(x):<22}"
-        lines += textwrap.wrap(charge_words(x), WIDTH, initial_indent=f"{title}  ", subsequent_indent=" " * 26)
-    return lines
+def _sentence(title: str, text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=f"  {title:<22}  ", subsequent_indent=" " * 26)
 
 
 def _lines(node: Json) -> list[str]:
