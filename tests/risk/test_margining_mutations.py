@@ -20,11 +20,40 @@ GONE, RENAMED, TWICE = "gone", "renamed", "twice"
 SECONDS = 2
 
 
+EVERYTHING = "everything"  # members that no shipped model has
+NAMES = ["crypto-pm", *shipped_models(), EVERYTHING]
+
+
 def document(name: str) -> dict[str, Any]:
+    if name == EVERYTHING:
+        return everything()
     folder = resources.files("riskproof.risk.models")
     file = folder / "crypto-pm.json" if name == "crypto-pm" else folder / "v2" / f"{name}.json"
     loaded: dict[str, Any] = json.loads(file.read_text())
     return loaded
+
+
+def everything() -> dict[str, Any]:
+    made, rates = document("derive-pm2"), {"initial": "0.1", "maintenance": "0.05"}
+    made["grid"]["scenarios"] += [
+        {"id": "f", "price": "-0.2", "on": "forward"},
+        {"id": "i", "price": "0.2", "on": "index"},
+    ]
+    made["volatility"]["shocks"]["up"]["multiply"]["clamp"] = {"high": "5"}
+    made["volatility"]["shocks"]["linear"]["skew"]["clamp"] = {"low": "0.05", "high": "4"}
+    made["netting"] = {"sets": "expiry", "gain_factor": "0.5"}
+    made["limits"]["scenarios"] = 40
+    terms = {"stress": "regular", "cap": "1000", "concentration": {"beyond": "500", **rates}}
+    made["collateral"]["assets"]["USDT"] |= terms
+    made["collateral"]["other"] = {**rates, "concentration": {"share": "0.4", **rates}}
+    scope = {"underlyings": {"not_in": ["BTC"]}, "kinds": ["option", "future"]}
+    made["charges"] += [
+        {"id": "scoped", "kind": "notional", "exposure": "option_short", "rates": rates, "scope": scope},
+        {"id": "fee", "kind": "fee", "kinds": ["option"], "rates": rates, "cap": "0.125"},
+        {"id": "tiers", "kind": "liquidity_tier", "exposure": "perpetual", "tiers": [{"beyond": "10", "rates": rates}]},
+        {"id": "hedge", "kind": "stablecoin_hedge", "rates": rates},
+    ]
+    return made
 
 
 def paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -49,6 +78,11 @@ def changed(node: Any, path: tuple[Any, ...], what: Any) -> Any:
     return copy
 
 
+def test_every_member_is_read() -> None:
+    model = read(json.dumps(everything()).encode(), "m")
+    assert read(model.to_bytes(), "m") == model
+
+
 def mutate(name: str, path: tuple[Any, ...], what: Any) -> None:
     data, started = json.dumps(changed(document(name), path, what)).encode(), time.process_time()
     refused: ModelError | EncodingError | None = None
@@ -60,7 +94,7 @@ def mutate(name: str, path: tuple[Any, ...], what: Any) -> None:
     assert time.process_time() - started < SECONDS, (path, what)
 
 
-@pytest.mark.parametrize("name", ["crypto-pm", *shipped_models()])
+@pytest.mark.parametrize("name", NAMES)
 def test_some_changes(name: str) -> None:
     r = random.Random(name)
     several = list(paths(document(name)))
@@ -69,7 +103,7 @@ def test_some_changes(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["crypto-pm", *shipped_models()])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_change(name: str) -> None:
     for path in paths(document(name)):
         for what in (*VALUES, GONE, RENAMED, TWICE):
