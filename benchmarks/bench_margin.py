@@ -70,6 +70,7 @@ def commands(given: Market, book: Portfolio) -> None:
             "margin, cross": (*riskproof, "margin", *inputs, "--model", "cross"),
             "whatif, crypto-pm": (*riskproof, "whatif", *inputs, "--trade", f"{name}=1"),
             "whatif, span16": (*riskproof, "whatif", *inputs, "--trade", f"{name}=1", "--model", "span16"),
+            "report, joint-es": (*riskproof, "report", *inputs, "--out", files[2], "--model", "joint-es"),
             "report, crypto-pm": (*riskproof, "report", *inputs, "--out", files[2]),
         }
         for line in lines.values():
@@ -84,8 +85,6 @@ def commands(given: Market, book: Portfolio) -> None:
 def what_if(given: Market, name: str, r: random.Random) -> None:
     model = margining.load(name)
     if isinstance(model, margining.MarginModel):
-        if model.tail is not None:
-            return  # needs a history or prices joint moves; bench_tail
         model = replace(model, limits=replace(model.limits, legs=1_000, expiries=100))
     many = isinstance(model, margining.MarginModel) and model.limits.underlyings == 1
     choice = legs(given, {"BTC"} if many else {"BTC", "ETH"})

@@ -122,6 +122,29 @@ def test_shares_are_directional_derivatives_where_there_is_no_kink(market: Marke
         assert rise == shares[index].initial * Fraction(step, lots)
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "crypto-pm"])
+def test_nothing_is_priced_again(name: str, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares, marginal margins, positions alone, and the worst joint moves come from the values that the book was opened with."""
+    book = open_book(margining.load(name), market, book_of(market, 5))
+
+    def priced(options: list[object], *_: object) -> list[list[int]]:
+        assert not options
+        return []
+
+    def value(*_: object) -> int:
+        raise AssertionError("an option is priced")
+
+    monkeypatch.setattr("riskproof.risk.margining.nearest.grid", priced)
+    monkeypatch.setattr("riskproof.risk.margining.black76.value", value)
+    attribute(book)
+    worst_moves(book, 64)
+    options = names_of(market, Kind.OPTION)
+    held = next(i for i in options if i in dict(book.live))
+    assert book.after({held: 1_000}).initial != book.report.initial
+    with pytest.raises(AssertionError):
+        book.after({next(i for i in options if i not in dict(book.live)): 1_000})
+
+
 def test_marginal_is_the_fall_without_the_position(market: Market) -> None:
     model, portfolio = margining.load("derive-pm2"), book_of(market, 5)
     book = open_book(model, market, portfolio)

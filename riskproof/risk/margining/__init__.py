@@ -23,9 +23,9 @@ once in each state. Thousands, of which only the margins are asked for:
     margins = evaluate_batch(tables, Accounts.of(market, accounts, decimals=2))                      int64 arrays
 
 How it is put together, downwards: `evaluate` (scenarios, aggregate) > `tail_values`, `values` (unit values in joint moves, in
-states) > `document` (the whole model) > `charges`, `aggregate`, `collateral`, `tail`, `pricing`, `volatility`, `grid` (one
-block of the document each) > `book`, `scope` (netting sets, exposures) > `account`, `market` (inputs) > `nearest` (many prices at
-once; `nearest_kernel`) > `black76`, `exact` (numbers).
+states), `joint` (sums over joint moves) > `document` (the whole model) > `charges`, `aggregate`, `collateral`, `tail`, `pricing`,
+`volatility`, `grid` (one block of the document each) > `book`, `scope` (netting sets, exposures) > `account`, `market` (inputs) >
+`nearest` (many prices at once; `nearest_kernel`) > `black76`, `exact` (numbers).
 To add a charge: a class in `charges`, listed in `charges.KINDS`.
 """
 
