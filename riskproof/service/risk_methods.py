@@ -11,6 +11,7 @@ from riskproof.market.portfolio import Portfolio
 from riskproof.risk.arrays import EXPIRED, PRICED, UNPRICED, RiskArray
 from riskproof.risk.figures import MarginFigures
 from riskproof.risk.greeks import PortfolioGreeks, portfolio_greeks
+from riskproof.risk.model import RiskModel
 from riskproof.risk.portfolio_risk import PortfolioRisk
 from riskproof.service.arrays import PricedMarket
 from riskproof.service.calls import Call
@@ -34,15 +35,16 @@ class RiskMethods:
 
     async def ComputeArray(self, request: pb.ComputeArrayRequest, call: Call) -> AsyncIterator[pb.ComputeArrayResponse]:
         model, digest = self._venue.model(request.model), self._venue.snapshot_digest(request.snapshot_digest)
-        with call.at_work():
-            priced = await self._venue.arrays.get(digest, model)
-        array = priced.array
-        if array is None:
+        if not isinstance(model, RiskModel):  # before a market is kept for it, in the place of one that is of use
             raise InputError(
                 "a model of version 2 has no risk array",
                 where="model",
                 expected="a model of version 1, or ComputeMargin",
             )
+        with call.at_work():
+            priced = await self._venue.arrays.get(digest, model)
+        array = priced.array
+        assert array is not None
         instruments, scenarios = array.rows.shape
         first, end = request.first_index, request.first_index + (request.instrument_count or instruments)
         if request.first_index < 0 or request.instrument_count < 0 or first > instruments:

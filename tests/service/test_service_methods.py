@@ -262,11 +262,13 @@ def test_margins_and_attestations_under_models_of_version_2(live: Live, alice: C
     assert "not recomputed: under a model of version 2 only what this venue signed is" in answer.notes
 
 
-def test_what_a_model_of_version_2_cannot_give(alice: Client, verifier: Client) -> None:
+def test_what_a_model_of_version_2_cannot_give(live: Live, alice: Client, verifier: Client) -> None:
+    computed = live.server.metrics.registry.get_sample_value("riskproof_arrays_computed_total")
     with pytest.raises(
         InputError, match=r"^model: a model of version 2 has no risk array \(expected a model of version 1"
     ):
-        verifier.compute_array(market().snapshot.digest, model="derive-srm")
+        verifier.compute_array(market().snapshot.digest, model="tims10")
+    assert live.server.metrics.registry.get_sample_value("riskproof_arrays_computed_total") == computed  # none dropped
     with pytest.raises(
         PortfolioError, match=r"limits\.underlyings: 2 underlyings \(expected at most 1 under derive-pm2\)"
     ):
