@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from riskproof.errors import ProofError
 from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.proof.programme import compile_margin, least_bound
 from riskproof.risk.margining import MarginModel
 from riskproof.risk.margining.markets import from_market
 from tests.proof.programme_support import Book, asked, part_of, prove
-from tests.proof.test_programme import chain, small_model
+from tests.proof.test_programme import attested, chain, slacks, small_model
 
 BOTH = from_market(chain(("BTC", "ETH")))
 STILL = {"initial": "0.2", "maintenance": "0.1"}
@@ -75,6 +77,24 @@ SHARE = {
 @pytest.mark.parametrize("assets", [STRESS, CAPS, AMOUNT, ABOVE_CAP, SHARE])
 def test_terms_of_collateral_are_exact_in_the_excess(assets: dict[str, Any], sets: str) -> None:
     assert check(pledged(assets, netting={"sets": sets}), EXCESS, equal=True) == 0
+
+
+@pytest.mark.parametrize("assets", [AMOUNT, SHARE])
+@pytest.mark.parametrize("kind", [EXCESS, MARGIN])
+def test_rows_are_those_that_a_proof_takes(assets: dict[str, Any], kind: StatementKind) -> None:
+    """Their conditions (docs/protocol.md, 2.5), and the least bound of the arrays that are committed to."""
+    netting = {"sets": "expiry", "gain_factor": "0.3"}
+    aggregate = {"account": AGGREGATE["account"] | {"maintenance": {"sum": ["joint.all", "charge.haircut"]}}}
+    model, market = pledged(assets, netting=netting, aggregate=aggregate), chain(("BTC", "ETH"))
+    rows = compile_margin(kind, Margin.INITIAL, model, attested(model, market))
+    rows.rows(10**12).check(rows.bits(None))
+    for book in BOOKS:
+        lots = np.zeros(256, dtype=np.int64)
+        for name, q in book.items():
+            lots[market.registry.index_of(name)] = q
+        bound = least_bound(rows.lowering, lots)
+        assert bound >= asked(model, BOTH, [book], kind, Margin.INITIAL)
+        assert min(slacks(rows, lots, bound)) >= 0 > min(slacks(rows, lots, bound - 1))
 
 
 def test_stress_and_concentration_are_exact_in_the_margin() -> None:

@@ -13,7 +13,7 @@ An expression is a number ("1.3"), a name, or an object of one operation:
 | name | meaning |
 |---|---|
 | `loss.<group>` | the largest loss of the group's scenarios, negative if all of them gain |
-| `value.options`, `value.spot`, `value.receivables`, `value.cash`, `value.total` | present values, of assets what counts; their sum |
+| `value.options`, `value.spot`, `value.receivables`, `value.cash`, `value.total` | present values (assets: what counts); sum |
 | `joint.<group>` | the largest loss of the group's scenarios of all netting sets together, gains of a set times `gain_factor` |
 | `tail.<id>` | the measure of a netting set's P&L under the joint moves of a set of the `tail` block |
 | `joint_tail.<id>` | that of all netting sets together, gains of a set times `gain_factor`; for the account |
