@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from proof_support import Venue, answer, judge
+from proof_support import book as positions
 
-from riskproof.errors import ProofError
-from riskproof.proof.challenge import Margin, StatementKind
+from riskproof.errors import FalseStatementError, ProofError
+from riskproof.proof.challenge import Challenge, Margin, StatementKind
 from riskproof.proof.programme import compile_margin, least_bound
 from riskproof.risk.margining import MarginModel
+from riskproof.risk.margining import margin as engine_margin
 from riskproof.risk.margining.markets import from_market
+from riskproof.verify.verdict import Outcome
 from tests.proof.programme_support import Book, asked, part_of, prove
 from tests.proof.test_programme import attested, chain, slacks, small_model
 
@@ -143,3 +147,37 @@ def test_netting_sets_by_expiry_are_exact_whatever_gains_count(factor: str) -> N
     model = small_model(netting=netting, aggregate=aggregate, collateral=other)
     for kind in (EXCESS, MARGIN):
         assert check(model, kind, equal=True) == 0
+
+
+def test_an_excess_with_caps_and_sets_by_expiry_is_proved_and_one_micro_less_is_not(venue_a: Venue) -> None:
+    market = venue_a.market
+    terms = {**STILL, "stress": "all", "cap": "20000", "concentration": {**STILL, "beyond": "5000"}}
+    scenarios = [{"id": "down", "price": "-0.2"}, {"id": "forwards", "price": "0.1", "on": "forward"}]
+    aggregate = {"account": AGGREGATE["account"] | {"maintenance": {"sum": ["joint.all", "charge.haircut"]}}}
+    model = small_model(
+        grid={"scenarios": scenarios},
+        netting={"sets": "expiry", "gain_factor": "0.5"},
+        charges=[{"id": "haircut", "kind": "haircut"}],
+        collateral={"conversion": "none", "assets": {}, "other": terms},
+        aggregate=aggregate,
+    )
+    account = venue_a.attest(positions(market, BTC=900, BTC_100000_C=-2_000, BTC_120000_C=1_500, BTC_PERPETUAL=-900))
+    report = engine_margin(model, market, account.portfolio)
+    assert report.values["spot"] == 20_000
+    bound = -((report.equity - report.initial) * 10**6 // 1)
+
+    def ask(most: int) -> Challenge:
+        return Challenge.new(
+            audience="lender",
+            bound_micros=most,
+            model=model,
+            now=1_767_603_655,
+            statement=EXCESS,
+            margin=Margin.INITIAL,
+        )
+
+    asked_for = ask(bound)
+    verdict = judge(answer(asked_for, [account]), asked_for, [account])
+    assert verdict.outcome is Outcome.VALID, verdict.reason
+    with pytest.raises(FalseStatementError, match="the statement is false: short by"):
+        answer(ask(bound - 1), [account])
