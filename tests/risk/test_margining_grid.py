@@ -215,6 +215,10 @@ def test_the_document() -> None:
     assert model([{"table": table, "common": {"price": "0.5"}}]).scenarios[0].on == "forward"
     product = {"product": {"price": ["0.1", "0.2"]}, "common": {"on": "index"}}
     assert [s.on for s in model([product]).scenarios] == ["index", "index"]
+    both = {"product": {"price": ["-0.1", "0.2"], "on": ["forward", "index"]}}
+    assert [(s.id, s.on) for s in model([both]).scenarios] == [
+        (f"{price}/{on}", on) for price in ("-0.1", "0.2") for on in ("forward", "index")
+    ]
     for on in ("spot", "", None, ["all"]):
         message = re.escape("model.grid.scenarios[0].on: not one of the choices")
         with pytest.raises(ModelError, match=message):

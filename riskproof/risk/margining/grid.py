@@ -64,7 +64,7 @@ _MEMBERS = (
     "dampener",
     "convert_at",
 )
-_PRODUCT = ("price", "vol", "time_shift_seconds", "weight")
+_PRODUCT = ("price", "on", "vol", "time_shift_seconds", "weight")
 
 
 @dataclass(frozen=True, slots=True)
