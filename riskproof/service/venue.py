@@ -64,8 +64,9 @@ class Venue:
         self.now = now or (lambda: int(time.time()))
         self.key, self.key_set = _load_keys(config)
         self._models = _load_models(config)
-        self.histories = tuple(_file(name, "venue.histories") for name in config.venue.histories)
-        histories = [History.from_bytes(x, n) for x, n in zip(self.histories, config.venue.histories, strict=True)]
+        self.histories = tuple(
+            History.from_bytes(_file(name, "venue.histories"), name) for name in config.venue.histories
+        )
         self._claim = _claim(config.ledger.url)
         try:
             self.ledger = Ledger.open(config.ledger.url, capacity=config.ledger.capacity)
@@ -74,7 +75,7 @@ class Venue:
             raise
         self._kernels = ThreadPoolExecutor(config.server.threads, thread_name_prefix="riskproof-kernel")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="riskproof-reader")
-        self.arrays = ArrayCache(config.cache.arrays, self._kernels, self._market, metrics, histories)
+        self.arrays = ArrayCache(config.cache.arrays, self._kernels, self._market, metrics, self.histories)
         self.books = BookCache(config.cache.books_mib * MIB, self.ledger, self._kernels, metrics, self.now)
         proving = config.proving
         self.workers = WorkerPool(

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from riskproof.attest.envelope import Envelope, pre_authentication_encoding
 from riskproof.attest.keyset import KeySet, PublicKey
@@ -32,6 +32,9 @@ from riskproof.errors import InputError
 from riskproof.units import format_time
 from riskproof.verify.protocol import Run, clock_text
 from riskproof.verify.verdict import Check, Verdict
+
+if TYPE_CHECKING:
+    from riskproof.risk.tail.history import History
 
 DEFAULT_CLOCK_TOLERANCE: Final = 10  # seconds by which the clocks of venue and verifier may differ
 
@@ -76,7 +79,7 @@ def verify_attestation(
     required_signatures: int = 1,
     market: bytes | None = None,
     model: bytes | None = None,
-    histories: Sequence[bytes] = (),
+    histories: Sequence[bytes | History] = (),
     opening: bytes | None = None,
 ) -> Verdict:
     """Verify an attestation. Everything but the keyword numbers and the keys may be hostile.
@@ -92,7 +95,7 @@ def verify_attestation(
         required_signatures: how many different keys of the venue must have signed.
         market: market file; registry, snapshot and risk array are checked against it.
         model: model file of either version, if the model is not one that ships; only with `market`.
-        histories: history files that the model's tail block names; only with `market`.
+        histories: history files that the model's tail block names, or histories as read; only with `market`.
         opening: the opening; roots and columns are recomputed, and with `market` P&L and margin.
 
     Raises:

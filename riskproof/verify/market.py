@@ -55,13 +55,13 @@ def check_registry(run: Run, statement: Attestation, data: bytes) -> Market:
 
 
 def check_market(
-    run: Run, statement: Attestation, data: bytes, model_data: bytes | None, histories: Sequence[bytes]
+    run: Run, statement: Attestation, data: bytes, model_data: bytes | None, histories: Sequence[bytes | History]
 ) -> RiskBasis:
     """Checks 10 to 15: what a book is evaluated with (checks of an opening)."""
     market = check_registry(run, statement, data)
     model = _check_model(run, statement, model_data)
     # check 13
-    given = [History.from_bytes(x, f"histories[{i}]") for i, x in enumerate(histories)]
+    given = [x if isinstance(x, History) else History.from_bytes(x, f"histories[{i}]") for i, x in enumerate(histories)]
     try:
         basis = RiskBasis.build(market, model, given)
     except InputError as error:
