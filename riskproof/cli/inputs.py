@@ -90,7 +90,7 @@ def load_histories(files: Sequence[Path], *models: AnyModel | TailModel) -> list
 def errors_in(
     name: str, model: AnyModel | TailModel, files: Sequence[Path] = (), histories: Sequence[History] = ()
 ) -> Iterator[None]:
-    """Errors about a model's joint moves name its file, and the file of the history that they come from.
+    """Errors about a model's joint moves, and what is measured on them, name its file and that of the history they come from.
 
     Args:
         name: the model as it was given. files, histories: those of the call, in the same order.
@@ -100,10 +100,10 @@ def errors_in(
     try:
         yield
     except (DomainError, HistoryError, ModelError) as error:
-        found = re.match(r"(?:tail\.)?sets\[(\d+)\]", error.where)
+        found = re.match(r"(?:tail\.)?sets\b(?:\[(\d+)\])?|measure\.", error.where)
         if found is None:
             raise
-        digest = _history(_methods(model)[int(found[1])])
+        digest = None if found[1] is None else _history(_methods(model)[int(found[1])])
         where = f"{name}.{error.where}"
         for file, history in zip(files, histories, strict=True):
             if history.digest == digest and not isinstance(error, ModelError):

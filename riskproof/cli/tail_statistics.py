@@ -49,16 +49,16 @@ class SetCoverage:
     result: Backtest | RiskproofError
 
 
-def load_correlations(files: Sequence[Path]) -> list[Correlation]:
-    """Read and check correlation files."""
+def load_correlations(files: Sequence[Path]) -> list[tuple[Path, Correlation]]:
+    """Read and check correlation files, each with its name."""
     from riskproof import encoding
     from riskproof.risk.tail.correlation import Correlation
 
-    return [Correlation.from_document(encoding.parse_json(read_bytes(x), str(x)), str(x)) for x in files]
+    return [(x, Correlation.from_document(encoding.parse_json(read_bytes(x), str(x)), str(x))) for x in files]
 
 
 def parametric_numbers(
-    market: Market, model: TailModel, book: Portfolio, files: Sequence[Correlation]
+    market: Market, model: TailModel, book: Portfolio, files: Sequence[tuple[Path, Correlation]]
 ) -> list[Parametric]:
     """Under the correlations of the model's Monte Carlo sets and those of files (ModelError: there are none, or no tail)."""
     from riskproof.risk.tail.evaluate import errors_at
@@ -74,7 +74,7 @@ def parametric_numbers(
         for n, (id_, method) in enumerate(model.sets)
         if isinstance(method, MonteCarlo)
     ]
-    wanted += [(f"--correlation {x.name}", None, x, (x,)) for x in files]
+    wanted += [(str(path), None, x, (x,)) for path, x in files]
     if not wanted:
         raise ModelError(
             "parametric numbers need a correlation", where="sets", expected="a monte_carlo set, or --correlation"

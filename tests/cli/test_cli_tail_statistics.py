@@ -206,12 +206,12 @@ def test_where_there_are_no_parametric_numbers(run: Run, market: Market) -> None
     history = made_history(run)
     write(historical(history, 50))
     arguments = (*ARGUMENTS, "--history", "h.json", "--parametric")
-    said = "riskproof: sets: parametric numbers need a correlation (expected a monte_carlo set, or --correlation)"
+    said = "riskproof: tail.json.sets: parametric numbers need a correlation (expected a monte_carlo set, or --correlation)"
     assert said in run(*arguments, code=2).stderr
-    assert document(run(*arguments, "--json", code=2))["error"]["where"] == "sets"
+    assert document(run(*arguments, "--json", code=2))["error"]["where"] == "tail.json.sets"
     only = correlated(factors=[{"underlying": "BTC", "tenor_days": 0}], volatilities=["0.03"], correlations=[])
     Path("c.json").write_text(json.dumps(only))
-    said = "riskproof: --correlation made: ETH: no move of the price of ETH (expected a factor in the moves, or"
+    said = "riskproof: c.json: ETH: no move of the price of ETH (expected a factor in the moves, or"
     assert said in run(*arguments, "--correlation", "c.json", code=2).stderr
     Path("c.json").write_text(json.dumps(correlated("1.5")))
     said = "riskproof: c.json.correlations[0][0]: 1.5 is out of range (expected -1 to 1)"
@@ -220,9 +220,9 @@ def test_where_there_are_no_parametric_numbers(run: Run, market: Market) -> None
     Path("c.json").unlink()
     assert said in run(*arguments, "--correlation", "c.json", code=2).stderr
     write(paths(correlated()), measure={"kind": "worst_loss"})
-    assert "riskproof: measure.kind: worst_loss has no tail" in run(*ARGUMENTS, "--parametric", code=2).stderr
+    assert "riskproof: tail.json.measure.kind: worst_loss has no tail" in run(*ARGUMENTS, "--parametric", code=2).stderr
     write(paths(correlated()), measure={"kind": "expected_shortfall", "tail": "0.5"})
-    said = "riskproof: measure.tail: 0.5 is out of range (expected above 0, below 0.5)"
+    said = "riskproof: tail.json.measure.tail: 0.5 is out of range (expected above 0, below 0.5)"
     assert said in run(*ARGUMENTS, "--parametric", code=2).stderr
 
 
@@ -380,7 +380,7 @@ def test_nothing_to_backtest_is_an_error(run: Run, market: Market) -> None:
     history = made_history(run)
     write(historical(history, 100), measure={"kind": "worst_loss"})
     result = run(*ARGUMENTS, "--history", "h.json", "--backtest", code=2)
-    assert "riskproof: measure.kind: worst_loss has no tail (expected expected_shortfall or" in result.stderr
+    assert "riskproof: tail.json.measure.kind: worst_loss has no tail (expected expected_shortfall or" in result.stderr
 
 
 @pytest.mark.parametrize(
