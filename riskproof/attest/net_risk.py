@@ -308,7 +308,7 @@ def prove_core(
 ) -> UnsignedProof:
     """As `prove_net_risk`, for whoever has the openings and not the holder's key.
 
-    compiled: the rows of the challenge's statement over the attestations in ascending order of their digests, if the caller has them.
+    compiled: rows of the challenge's statement over the attestations in ascending order of their digests, if the caller has them.
     """
     parsed = Challenge.from_bytes(challenge)
     check_bound(parsed.bound_micros, allow_tight=allow_tight_bound)
