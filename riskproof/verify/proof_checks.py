@@ -39,7 +39,6 @@ from riskproof.proof.statement import MAX_ATTESTATIONS, Statement
 from riskproof.proof.transcript import Transcript
 from riskproof.proof.verifier import PairingTerms, pairing_terms
 from riskproof.risk.margining import read as read_model
-from riskproof.risk.model import RiskModel
 from riskproof.verify.attestation import Expectations, check_signed
 from riskproof.verify.market_cache import MarketCache
 from riskproof.verify.protocol import CheckFailedError, Run, clock_text
@@ -258,7 +257,7 @@ def _check_model(run: Run, challenge: Challenge, data: bytes | None, attestation
     except ProofError as error:
         raise CheckFailedError(Check.PROOF_MODEL, str(error)) from None
     for a in attestations:
-        age, limit = a.issued_at - a.snapshot_time, _snapshot_age(model)
+        age, limit = a.issued_at - a.snapshot_time, model.max_snapshot_age_seconds
         run.require(
             Check.PROOF_MODEL,
             age <= limit,
@@ -266,10 +265,6 @@ def _check_model(run: Run, challenge: Challenge, data: bytes | None, attestation
         )
     run.passed(Check.PROOF_MODEL)
     return model
-
-
-def _snapshot_age(model: AnyModel) -> int:
-    return model.max_snapshot_age_seconds if isinstance(model, RiskModel) else model.limits.snapshot_age_seconds
 
 
 def conclude(run: Run, p: Prepared, holds: bool) -> None:
