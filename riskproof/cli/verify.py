@@ -180,9 +180,10 @@ def _risk_lines(statement: Attestation) -> list[str]:
     disclosed = statement.disclosed
     interval = f"{format_time(statement.issued_at)}, until {format_time(statement.expires_at)}"
     market = f"{statement.registry_size} instruments at the prices of {format_time(statement.snapshot_time)}"
+    model = f"{statement.model_name} ({statement.model_digest.hex()[:16]})"  # a name by itself is anybody's to take
     lines = [
         f"  {statement.venue} says at {interval}" + (f", to {statement.audience}:" if statement.audience else ":"),
-        f"  a book over {market}, under {statement.model_name}, has",
+        f"  a book over {market}, under {model}, has",
     ]
     if disclosed.grid is None:
         return [*lines, "  a risk that is not disclosed (policy none)"]

@@ -200,8 +200,21 @@ def test_models_of_version_2_are_attested_with_their_digest(venue: Run) -> None:
     )
     assert said["disclosure"]["initial_margin_micros"] == str(int(Decimal(needed["initial_margin"]) * 10**6))
     text = venue("verify", *files).stdout
-    assert "under derive-srm, has" in text
+    assert f"under derive-srm ({said['model']['digest'][:16]}), has" in text
     assert "worst scenario" not in text
+
+
+def test_a_model_that_takes_a_shipped_name_is_told_apart(venue: Run) -> None:
+    shipped = document(venue("models", "show", "isolated", "--json"))
+    Path("mine.json").write_text(json.dumps(shipped | {"description": "mine"}))
+    attest(venue, "mine-att.json", "mine-opening.json", "--model", "mine.json", "--audience", "lender")
+    attest(venue, "true-att.json", "true-opening.json", "--model", "isolated", "--audience", "lender")
+    mine, true = ((f"{name}-att.json", "--keys", "keys.json", "--audience", "lender") for name in ("mine", "true"))
+    digest = MarginModel.from_document(shipped).digest.hex()[:16]
+    assert f"under isolated ({digest}), has" in venue("verify", *true).stdout
+    assert f"under isolated ({digest}), has" not in venue("verify", *mine).stdout
+    failed = document(venue("verify", *mine, "--market", "market.json", "--json", code=1))
+    assert failed["failed_check"] == 12
 
 
 def test_a_history_without_an_attestation_is_refused(venue: Run) -> None:
