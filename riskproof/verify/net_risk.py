@@ -127,8 +127,12 @@ def _before_pairing(cases: Sequence[ProofCase], keys: Sequence[list[KeySet]], se
         return [_before(case, own, session, subgroup=True) for case, own in pairs]
     before = [_before(case, own, session, subgroup=False) for case, own in pairs]
     sound = all_in_subgroup([point for b in before if b.prepared for point in b.prepared.terms.own])
+
+    def right(b: _Before) -> bool:
+        return b.prepared is not None and (sound or all(point.is_in_subgroup() for point in b.prepared.terms.own))
+
     return [  # a proof that could not be read is read again too: a point may be wrong before the place that it failed at
-        _before(case, own, session, subgroup=True) if b.read and not (sound and b.prepared) else b
+        _before(case, own, session, subgroup=True) if b.read and not right(b) else b
         for b, (case, own) in zip(before, pairs, strict=True)
     ]
 

@@ -356,6 +356,11 @@ class TestBatch:
         verdicts = verify_proofs(cases, now=NOW)
         assert [v.outcome.value for v in verdicts] == ["valid", "valid", "valid", "malformed", "malformed"]
         assert prepare.call_count == 5  # what fails before the points are read is not prepared twice
+        cases[1] = with_point(cases[0], 0)
+        prepare.reset_mock()
+        verdicts = verify_proofs(cases, now=NOW)
+        assert [v.outcome.value for v in verdicts] == ["valid", "malformed", "valid", "malformed", "malformed"]
+        assert prepare.call_count == 6  # nor is what has good points beside one that has not
 
     def test_errors_that_would_cancel_in_a_plain_product(self, short: Account) -> None:
         """Two wrong proofs whose pairing products are inverse to each other pass a product without random factors."""
