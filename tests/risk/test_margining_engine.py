@@ -14,7 +14,7 @@ from riskproof.errors import PortfolioError, SnapshotError, UnknownInstrumentErr
 from riskproof.market.feeds import CurveFeed, Feeds
 from riskproof.market.marketfile import Market
 from riskproof.market.portfolio import Portfolio
-from riskproof.market.registry import Kind, OptionType
+from riskproof.market.registry import Kind, OptionType, Payoff
 from riskproof.risk.arrays import compute_array
 from riskproof.risk.margining import (
     Account,
@@ -253,6 +253,16 @@ def test_basis_charge() -> None:
     charge = {"kind": "basis", "up": "0.1", "down": "-0.05", "add": "1", "per_year": "73"}
     # C100 short: -11 up, +5.5 down, times 1 + 73 * 30 / 365 = 7; FAR long: +9, -4.5 by 1 + 12 = 13
     assert charged(charge, {"C100": -1, "FAR": 1}) == (77 + Fraction("58.5"),) * 2
+
+
+def test_basis_charge_of_inverse_options() -> None:
+    """The forward moves alone: the index that converts does not."""
+    listings = tuple(replace(x, payoff=Payoff.INVERSE) if x.name == "C100" else x for x in MARKET.listings)
+    inverse = replace(MARKET, listings=listings, money_exponent=12)
+    charge = {"id": "x", "kind": "basis", "up": "0.1", "down": "-0.05", "add": "1", "per_year": "0"}
+    report = evaluate_model(model(charges=[charge]), inverse, Account.build(inverse, {"C100": Fraction(-1)}))
+    lost = (121 - 100) * Fraction(100, 121) - (110 - 100) * Fraction(100, 110)
+    assert abs(report.charges["x"][0] - lost) <= Fraction(1, 10**12)
 
 
 def test_standard_option_charge() -> None:

@@ -200,7 +200,7 @@ class Charges:
         for (underlying, expiry), holdings in x.book.options.items():
             seconds = x.part.market.forward(holdings[0].listing).seconds
             now = x.options(holdings, BASE)
-            lost = [now - x.options(holdings, State(move)) for move in (charge.up, charge.down)]
+            lost = [now - x.options(holdings, move) for move in charge.moves]
             worst = maximum(f"{name} of {underlying} {expiry} of {x.label}", [_ZERO, *lost])
             parts.append(worst.times(charge.add + charge.per_year * Fraction(max(seconds, 0), SECONDS_PER_YEAR)))
         return total(parts)

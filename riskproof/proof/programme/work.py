@@ -121,7 +121,7 @@ def _joint(tail: Tail | None) -> tuple[int, int]:
 def _states(charge: Charge) -> set[State]:
     """States that a charge prices options in."""
     if isinstance(charge, Basis):
-        return {State(charge.up), State(charge.down)}
+        return set(charge.moves)
     return {State(vol=charge.vol)} if isinstance(charge, VegaTerm) else set()
 
 

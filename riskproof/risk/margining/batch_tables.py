@@ -23,7 +23,7 @@ from riskproof.risk.margining.charges.basis import Basis
 from riskproof.risk.margining.charges.context import MARGINS
 from riskproof.risk.margining.charges.rates import Confidence, Haircut, Notional
 from riskproof.risk.margining.document import MarginModel
-from riskproof.risk.margining.grid import ADVERSE, ALL, BASE, State
+from riskproof.risk.margining.grid import ADVERSE, ALL, BASE
 from riskproof.risk.margining.market import Listing, MarginMarket, terms
 from riskproof.risk.margining.values import UnitValues
 from riskproof.units import SECONDS_PER_YEAR
@@ -150,7 +150,7 @@ class Builder:
         self.charges = [(name, c) for name, c in model.charges if not isinstance(c, Basis)]
         basis = covered.basis
         self.states = [s.state for s in model.scenarios]
-        self.around = [State(basis.up), State(basis.down)] if basis is not None else [BASE, BASE]
+        self.around = list(basis.moves) if basis is not None else [BASE, BASE]
         self._expiries: dict[tuple[str, int], list[list[list[tuple[int, int, int]]]]] = {}
 
     def price(self, places: Iterable[int]) -> None:

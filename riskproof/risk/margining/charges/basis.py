@@ -3,7 +3,7 @@
     amount = sum over expiries of max(0, -dV(up), -dV(down)) (add + per_year T)
 
 dV is the change of value of the expiry's options when its forward alone moves by `up` or `down` (relative), at
-unchanged volatility; T in years.
+unchanged volatility and index price (which converts inverse options); T in years.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from riskproof import encoding
 from riskproof.encoding import Json
 from riskproof.errors import ModelError
 from riskproof.risk.margining import exact
-from riskproof.risk.margining.grid import BASE, State
+from riskproof.risk.margining.grid import BASE, FORWARDS, State
 from riskproof.units import SECONDS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Basis:
             exact.parse(m["per_year"], f"{where}.per_year", low=0, high=100),
         )
 
+    @property
+    def moves(self) -> tuple[State, State]:
+        """The forward up, and down."""
+        return State(self.up, on=FORWARDS), State(self.down, on=FORWARDS)
+
     def to_document(self) -> dict[str, Json]:
         return {"kind": "basis", **{n: exact.text(getattr(self, n)) for n in ("up", "down", "add", "per_year")}}
 
@@ -58,7 +63,7 @@ class Basis:
     def _expiry(self, book: NettingSet, holdings: tuple[Holding, ...], values: UnitValues) -> Fraction:
         def compute() -> Fraction:
             now = values.options(holdings, BASE)
-            worst = min(values.options(holdings, State(move)) - now for move in (self.up, self.down))
+            worst = min(values.options(holdings, move) - now for move in self.moves)
             if worst >= 0:
                 return Fraction(0)
             seconds = book.market.forward(holdings[0].listing).seconds
