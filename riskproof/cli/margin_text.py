@@ -10,7 +10,7 @@ from typing import Final
 from riskproof.cli.output import percent, table
 from riskproof.risk.margining import Choice, MarginReport
 from riskproof.risk.whatif import Attribution, BookMargin, Compared, Exhaustion, amounts, binding
-from riskproof.risk.whatif.amounts import shown_requirement, shown_value
+from riskproof.risk.whatif.amounts import shown_requirement, shown_tails, shown_value
 from riskproof.units import format_decimal
 
 _MANY_SETS: Final = 4
@@ -125,18 +125,7 @@ def _candidates(r: MarginReport, choices: Sequence[Choice]) -> Iterator[str]:
 
 def _tails(r: MarginReport) -> str:
     """Sets of the tail block, all netting sets together, and the joint move of the largest loss."""
-    rows = [
-        [
-            t.id,
-            t.measure.replace("_", " "),
-            shown_requirement(r, t.amount),
-            "-" if t.value_at_risk is None else shown_requirement(r, t.value_at_risk),
-            t.worst,
-            shown_requirement(r, t.loss),
-        ]
-        for t in r.tails
-    ]
-    return table(["joint moves", "measure", "amount", "value at risk", "worst", "loss"], rows, left=2)
+    return table(["joint moves", "measure", "amount", "value at risk", "worst", "loss"], shown_tails(r), left=2)
 
 
 def _netting(r: MarginReport, others: Sequence[Compared], alone: Fraction) -> str:

@@ -15,7 +15,7 @@ from riskproof.risk.margining import AnyModel, MarginModel, MarginReport
 from riskproof.risk.margining.grid import ALL
 from riskproof.risk.model import RiskModel
 from riskproof.risk.whatif import Attribution, Binding, BookMargin, Compared, amounts, binding
-from riskproof.risk.whatif.amounts import grouped, shown_requirement, shown_value
+from riskproof.risk.whatif.amounts import grouped, shown_requirement, shown_tails, shown_value
 from riskproof.units import RATIO_EXPONENT, RATIO_ONE, format_decimal, format_time, round_half_even
 
 MAX_COLUMNS: Final = 64  # scenarios in the detailed heat map; the page says so where it leaves some out
@@ -132,20 +132,9 @@ def _tails(model: AnyModel, book: BookMargin) -> Html:
     """Sets of the tail block, all netting sets together, and the joint move of the largest loss; what binds is marked."""
     r, bound = book.report, joint.binding_sets(model, book)
     marked = frozenset(n for n, t in enumerate(r.tails) if t.id in bound)
-    rows = [
-        [
-            t.id,
-            t.measure.replace("_", " "),
-            shown_requirement(r, t.amount),
-            "-" if t.value_at_risk is None else shown_requirement(r, t.value_at_risk),
-            t.worst,
-            shown_requirement(r, t.loss),
-        ]
-        for t in r.tails
-    ]
     header = ["set", "measure", "amount", "value at risk", "worst joint move", "loss there"]
     text = "What the model measures on the book's P&L under joint moves of prices and volatilities."
-    return section("tails", "Joint moves", element("p", text, "quiet"), table(header, rows, marked=marked))
+    return section("tails", "Joint moves", element("p", text, "quiet"), table(header, shown_tails(r), marked=marked))
 
 
 def _charges(r: MarginReport) -> Html:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,9 @@ import pytest
 
 from tests.conformance import functions, options
 from tests.conformance.__main__ import main, summarise
-from tests.conformance.cases import Case, load
 from tests.conformance.suites import SUITES
+from tests.conformance.vector_files import FOLDER, failed, vectors
 
-FOLDER = Path(__file__).resolve().parents[2] / "../shared/vectors"
 FILES: dict[str, tuple[Any, int, int]] = {  # suite, cases, and cases that are not run
     "options/haug_quantlib_european.csv": (options, 43, 0),
     "options/py_vollib_test_data.json": (options, 101, 0),
@@ -27,20 +25,6 @@ FILES: dict[str, tuple[Any, int, int]] = {  # suite, cases, and cases that are n
     "fixed_point_math/solady.json": (functions, 25, 0),
 }
 HAUG, VOLLIB, BLACK, LYRA, MPMATH, SUI, PRB, SOLADY = FILES
-
-
-def vectors(name: str) -> Any:
-    path = FOLDER / name
-    if not path.exists():
-        pytest.skip("needs the vectors of ../shared")
-    return load(path)
-
-
-def failed(name: str, change: Callable[[Any], None]) -> list[Case]:
-    """Cases that fail after a change of the file."""
-    document = copy.deepcopy(vectors(name))
-    change(document)
-    return [c for c in FILES[name][0].run(document) if not c.passed and not c.skipped]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +14,10 @@ import pytest
 from riskproof.risk.margining import Account, Index, MarginMarket, evaluate_model, load_model
 from tests.conformance import deribit, okx, paradex, span
 from tests.conformance.__main__ import main, summarise
-from tests.conformance.cases import Case, load, number
+from tests.conformance.cases import number
 from tests.conformance.suites import SUITES
+from tests.conformance.vector_files import FOLDER, failed, vectors
 
-FOLDER = Path(__file__).resolve().parents[2] / "../shared/vectors"
 FILES: dict[str, tuple[Any, int, int]] = {
     "deribit/deribit_pme_simulate.json": (deribit, 2, 191),
     "okx/okx_position_builder.json": (okx, 3, 32),
@@ -26,20 +25,6 @@ FILES: dict[str, tuple[Any, int, int]] = {
     "paradex/paradex_scan_scenarios.json": (paradex, 2, 80),
 }
 DERIBIT, OKX, SPAN, PARADEX = FILES
-
-
-def vectors(name: str) -> Any:
-    path = FOLDER / name
-    if not path.exists():
-        pytest.skip("needs the vectors of ../shared")
-    return load(path)
-
-
-def failed(name: str, change: Callable[[Any], None]) -> list[Case]:
-    """Cases that fail after a change of the file."""
-    document = copy.deepcopy(vectors(name))
-    change(document)
-    return [c for c in FILES[name][0].run(document) if not c.passed]
 
 
 @pytest.mark.parametrize("name", FILES)

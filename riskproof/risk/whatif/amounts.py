@@ -29,6 +29,21 @@ def shown_value(report: MarginReport, amount: Fraction) -> str:
     return _shown(amount, *report.rounding.value)
 
 
+def shown_tails(report: MarginReport) -> list[list[str]]:
+    """Rows for people of the sets of a tail block: id, measure, amount, value at risk, worst joint move and the loss in it."""
+    return [
+        [
+            t.id,
+            t.measure.replace("_", " "),
+            shown_requirement(report, t.amount),
+            "-" if t.value_at_risk is None else shown_requirement(report, t.value_at_risk),
+            t.worst,
+            shown_requirement(report, t.loss),
+        ]
+        for t in report.tails
+    ]
+
+
 def grouped(decimal: str, decimals: int = 2) -> str:
     """A decimal with thousands separators and at least `decimals` places."""
     whole, _, fraction = decimal.lstrip("-").partition(".")
