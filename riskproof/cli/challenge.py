@@ -121,7 +121,7 @@ def challenge(
     kind = StatementKind(statement)
     micros = parse_bound(bound, needed=kind in (StatementKind.LOSS, StatementKind.MARGIN))
     model = any_model(model_name)
-    if requirement is None and not isinstance(model, RiskModel):
+    if kind in (StatementKind.LOSS, StatementKind.SOLVENCY) and not isinstance(model, RiskModel):
         raise ModelError(
             f"{kind} is proved scenario by scenario, and {model.name} is of version 2",
             where="--model",

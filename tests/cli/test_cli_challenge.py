@@ -112,6 +112,15 @@ def test_what_provers_refuse_is_written_and_the_verifier_is_told(run: Run) -> No
             ("--bound", "1", "--model", "derive-pm2"),
             "--model: loss is proved scenario by scenario, and derive-pm2 is of version 2 (expected a model of version 1,",
         ),
+        (
+            ("--bound", "1", "--model", "derive-pm2", "--requirement", "initial"),
+            "--model: loss is proved scenario by scenario, and derive-pm2 is of version 2 (expected a model of version 1,",
+        ),
+        (
+            ("--bound", "1", "--model", "derive-pm2", "--statement", "margin"),
+            "--requirement: no requirement is named (expected ",
+        ),
+        (("--model", "derive-pm2", "--statement", "excess"), "--requirement: no requirement is named (expected "),
         (("--bound", "1", "--model", "no-such.json"), "no-such.json: cannot be read"),
     ],
 )
