@@ -16,6 +16,7 @@ from riskproof.cli.output import emit_json, json_option, reports_errors, table
 
 if TYPE_CHECKING:
     from riskproof.encoding import Json
+    from riskproof.proof.programme.provable import Provable
     from riskproof.risk.margining import AnyModel
 
 WIDTH = 100
@@ -136,17 +137,23 @@ def words(model: AnyModel) -> str:
 
 
 def _proofs(model: AnyModel) -> str:
-    """What a net-risk proof shows of the model's margin."""
+    """What a net-risk proof shows of the model's margin: of both statements together where they prove the same."""
     from riskproof.proof.programme.provable import provable
 
-    found = provable(model)
+    found = {str(kind): proved for kind, proved in provable(model).items()}
+    if len(set(found.values())) == 1:
+        found = {", ".join(found): next(iter(found.values()))}
+    return "\n\n".join(_proof(f"Proofs ({kinds})", x) for kinds, x in found.items())
+
+
+def _proof(head: str, found: Provable) -> str:
     if found.refused:
-        return _wrapped(f"Proofs (margin, excess): none, because {found.refused}.")
+        return _wrapped(f"{head}: none, because {found.refused}.")
     if not found.bounds:
-        return "Proofs (margin, excess): the whole requirement, as the model asks for it."
-    head = "Proofs (margin, excess): the whole requirement; they may ask for more than the model, never for less, where"
+        return f"{head}: the whole requirement, as the model asks for it."
+    said = f"{head}: the whole requirement; they may ask for more than the model, never for less, where"
     return "\n".join(
-        [head, *(textwrap.fill(x, WIDTH, initial_indent="  ", subsequent_indent="    ") for x in found.bounds)]
+        [said, *(textwrap.fill(x, WIDTH, initial_indent="  ", subsequent_indent="    ") for x in found.bounds)]
     )
 
 

@@ -29,7 +29,8 @@ BOUNDS = {
 
 @pytest.mark.parametrize("name", names())
 def test_every_shipped_model_says_where_its_proofs_ask_for_more(name: str) -> None:
-    found, expected = provable(load(name)), BOUNDS.get(name, [])
+    (found, other), expected = provable(load(name)).values(), BOUNDS.get(name, [])
+    assert found == other
     assert found.refused == ""
     assert len(found.bounds) == len(expected)
     assert all(part in text for part, text in zip(expected, found.bounds, strict=True))
@@ -47,7 +48,7 @@ def test_every_shipped_model_says_where_its_proofs_ask_for_more(name: str) -> No
 )
 def test_a_model_without_rows_says_why(value: Any, reason: str) -> None:
     model = maintenance(value)
-    assert provable(model).refused == reason
+    assert [x.refused for x in provable(model).values()] == [reason, reason]
     assert f"Proofs (margin, excess): none, because {reason}." in " ".join(words(model).split())
 
 
@@ -67,4 +68,18 @@ def test_joint_moves_of_a_history_have_no_rows() -> None:
     assert isinstance(document["tail"], dict)
     document["tail"]["sets"] = [history]
     document["aggregate"]["account"]["maintenance"] = "tail.past"  # type: ignore[index,call-overload]
-    assert "history" in provable(MarginModel.from_document(document)).refused
+    assert all("history" in x.refused for x in provable(MarginModel.from_document(document)).values())
+
+
+def test_a_cap_asks_for_more_in_margin_and_not_in_excess() -> None:
+    """What is beyond a cap has no haircut, a credit in the margin; in the excess it counts as nothing, which outweighs that."""
+    asset = {"initial": "0.1", "maintenance": "0.1", "cap": "1000"}
+    haircut = {"id": "haircut", "kind": "haircut"}
+    collateral = {"conversion": "none", "assets": {"BTC": asset}}
+    model = maintenance("charge.haircut", charges=[haircut], collateral=collateral)
+    margin, excess = provable(model).values()
+    assert margin.bounds == ("BTC of account beyond its cap is a credit that is not convex: it counts as nothing",)
+    assert (excess.bounds, excess.refused) == ((), "")
+    text = " ".join(words(model).split())
+    assert "Proofs (margin): the whole requirement; they may ask for more than the model" in text
+    assert text.endswith("Proofs (excess): the whole requirement, as the model asks for it.")

@@ -10,7 +10,7 @@ from typing import Final
 from riskproof.encoding import Json
 from riskproof.errors import RiskproofError
 from riskproof.market.registry import Kind, OptionType
-from riskproof.proof.challenge import AnyModel
+from riskproof.proof.challenge import AnyModel, StatementKind
 from riskproof.proof.programme import version2
 from riskproof.proof.programme.convex import convex
 from riskproof.proof.programme.listed import MarketPart
@@ -28,7 +28,7 @@ _LABEL: Final = " of attestation 0"
 
 @dataclass(frozen=True)
 class Provable:
-    """What `margin` and `excess` prove of a model.
+    """What a statement proves of a model.
 
     Attributes:
         bounds: where the rows ask for more than the model, in words; () if the requirement is proved as it is.
@@ -39,9 +39,13 @@ class Provable:
     refused: str = ""
 
 
-def provable(model: AnyModel) -> Provable:
-    """Compile a model over a specimen of everything it can meet: two expiries of options, perpetuals in two currencies, a
-    future, collateral."""
+def provable(model: AnyModel) -> dict[StatementKind, Provable]:
+    """`margin` and `excess`, compiled over a specimen of everything the model can meet: two expiries of options, perpetuals in
+    two currencies, a future, collateral."""
+    return {kind: _provable(model, kind) for kind in (StatementKind.MARGIN, StatementKind.EXCESS)}
+
+
+def _provable(model: AnyModel, kind: StatementKind) -> Provable:
     if not isinstance(model, MarginModel):
         return Provable()
     market = _specimen(model)
@@ -50,7 +54,7 @@ def provable(model: AnyModel) -> Provable:
         made = version2.requirement(model, [part])
         bounds = [*made.notes]
         for wanted in (made.initial, made.maintenance):
-            bounds += convex(wanted - made.equity)[1]
+            bounds += convex(wanted - made.equity if kind is StatementKind.EXCESS else wanted)[1]
     except RiskproofError as error:
         return Provable(refused=error.what)
     return Provable(tuple(dict.fromkeys(text.replace(_LABEL, "") for text in bounds)))
