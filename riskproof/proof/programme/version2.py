@@ -31,6 +31,7 @@ from riskproof.proof.programme.convex import (
     total,
     weighted,
 )
+from riskproof.proof.programme.histories import refuse_histories
 from riskproof.proof.programme.listed import Listed, MarketPart
 from riskproof.proof.programme.pledges import pledges_of
 from riskproof.risk.margining.aggregate import Expression
@@ -79,6 +80,7 @@ def requirement(model: MarginModel, parts: Sequence[MarketPart], underlying: str
         ProofError: the markets' settlement prices differ; they list more underlyings than the model nets; a product of two
             numbers that depend on the positions; a discount that is not concave.
         SnapshotError: a market lacks what the model needs of it.
+        HistoryError: joint moves are those of a history.
     """
     return _Compiler(model, parts, underlying).run()
 
@@ -94,6 +96,7 @@ class _Compiler:
     tails: dict[tuple[str, int], list[list[Affine]]] = field(default_factory=dict)
 
     def run(self) -> Requirement:
+        refuse_histories(self.model.tail)
         prices = {p.market.settlement_price for p in self.parts}
         if len(prices) != 1:
             raise ProofError(

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from riskproof.errors import HistoryError, ProofError
+from riskproof.errors import ProofError
 from riskproof.market.registry import Instrument, Kind
 from riskproof.proof.challenge import AnyModel
+from riskproof.proof.programme.histories import refuse_histories
 from riskproof.proof.rows import AttestedMarket
 from riskproof.risk.margining.aggregate import Expression
 from riskproof.risk.margining.book import set_of
@@ -34,7 +35,7 @@ from riskproof.risk.margining.exact import MAX_DIGITS
 from riskproof.risk.margining.grid import BASE, State
 from riskproof.risk.margining.tail import Tail, joint_moves
 from riskproof.risk.model import RiskModel
-from riskproof.risk.tail.methods import Filtered, Historical, MonteCarlo
+from riskproof.risk.tail.methods import MonteCarlo
 from riskproof.units import MICROS_ONE
 
 # Microseconds of one core, above what was measured on the machine of benchmarks/README.md; tests/proof/test_work.py compares.
@@ -103,14 +104,10 @@ def _counting(attested: AttestedMarket) -> Iterator[Instrument]:
 
 def _joint(tail: Tail | None) -> tuple[int, int]:
     """Joint moves of all sets, and what it takes to make them."""
+    refuse_histories(tail)
     moves = spent = 0
-    for n, one in enumerate(tail.sets if tail is not None else ()):
+    for one in tail.sets if tail is not None else ():
         method = one.method
-        if isinstance(method, Historical | Filtered):
-            try:
-                method.moves(())
-            except HistoryError as error:
-                raise HistoryError(error.what, where=f"tail.sets[{n}].{error.where}", expected=error.expected) from None
         each, parts = joint_moves(method)
         moves += each * parts
         factors = len(method.correlation.factors) if isinstance(method, MonteCarlo) else 1
