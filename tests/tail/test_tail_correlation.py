@@ -90,6 +90,7 @@ def edited(**members: object) -> bytes:
     ("members", "message"),
     [
         ({"schema": "x"}, r"correlation\.schema: not a correlation document of this version"),
+        ({"schema": "x", "extra": 1}, r"correlation\.schema: not a correlation document of this version"),
         ({"extra": 1}, "unknown member 'extra'"),
         ({"name": ""}, r"correlation\.name"),
         ({"factors": [{"underlying": "BTC", "tenor_days": 30}]}, r"correlation\.correlations: 2 rows"),

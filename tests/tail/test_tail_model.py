@@ -110,6 +110,8 @@ def test_the_correlation_is_part_of_the_digest() -> None:
     ("members", "message"),
     [
         ({"schema": "riskproof/model/v1"}, r"model\.schema: not a tail model of this version"),
+        ({"schema": "riskproof/model/v2", "measure": None}, r"model\.schema: not a tail model of this version"),
+        ({"schema": None}, r"member 'schema' is missing"),
         ({"extra": 1}, r"unknown member 'extra'"),
         ({"name": None}, r"member 'name' is missing"),
         ({"measure": {"kind": "variance", "tail": "0.1"}}, r"model\.measure\.kind: no measure 'variance'"),

@@ -126,13 +126,13 @@ class Correlation:
     def from_document(cls, node: Json, where: str = "correlation") -> Correlation:
         """Read a correlation document; ModelError whose `where` ends in the member's path."""
         with member_errors(where):
+            if isinstance(node, dict) and node.get("schema", SCHEMA) != SCHEMA:
+                raise ModelError("not a correlation document of this version", where="schema", expected=SCHEMA)
             m = encoding.members(
                 node,
                 "",
                 ("schema", "name", "description", "factors", "volatilities", "correlations", "horizon_days"),
             )
-            if m["schema"] != SCHEMA:
-                raise ModelError("not a correlation document of this version", where="schema", expected=SCHEMA)
             items = encoding.array(m["factors"], "factors", max_length=MAX_FACTORS)
             factors = tuple(Factor.from_document(x, f"factors[{n}]") for n, x in enumerate(items))
             volatilities = encoding.array(m["volatilities"], "volatilities", max_length=MAX_FACTORS)

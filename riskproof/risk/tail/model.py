@@ -183,14 +183,14 @@ class TailModel:
 
 
 def _read(cls: type[TailModel], node: Json) -> TailModel:
+    if isinstance(node, dict) and node.get("schema", SCHEMA) != SCHEMA:  # said before what it lacks
+        raise ModelError("not a tail model of this version", where="schema", expected=SCHEMA)
     m = encoding.members(
         node,
         "",
         ("schema", "name", "description", "measure", "sets", "unshocked", "constant_volatility", "time_shift_seconds"),
         ("liquidity",),
     )
-    if m["schema"] != SCHEMA:
-        raise ModelError("not a tail model of this version", where="schema", expected=SCHEMA)
     measure = encoding.members(m["measure"], "measure", ("kind",), ("tail",))
     items = encoding.array(m["sets"], "sets", max_length=MAX_SETS)
     return cls(
