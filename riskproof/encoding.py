@@ -21,6 +21,7 @@ import binascii
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import rfc8785
@@ -169,6 +170,47 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return members
 
 
+class _Refused:
+    """Stands for a value that is refused, while its place is looked for."""
+
+
+def _place_of_refused(text: str) -> str:
+    """Path of the first value that `parse_json` refuses, such as ".rates[2]"; "" for the document itself, or if it is no JSON."""
+
+    def tried(refuse: Callable[[Any], Json]) -> Callable[[Any], object]:
+        def value(given: Any) -> object:
+            try:
+                return refuse(given)
+            except EncodingError:
+                return _Refused()
+
+        return value
+
+    try:
+        document = json.loads(
+            text,
+            parse_float=tried(_no_float),
+            parse_int=tried(_integer),
+            parse_constant=tried(_no_constant),
+            object_pairs_hook=tried(_unique),
+        )
+    except json.JSONDecodeError:
+        return ""
+    return _path_to_refused(document) or ""
+
+
+def _path_to_refused(node: object) -> str | None:
+    if isinstance(node, _Refused):
+        return ""
+    names = list(node) if isinstance(node, dict) else []
+    for i, part in enumerate(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()):
+        path = _path_to_refused(part)
+        if path is not None:
+            plain = bool(names) and len(names[i]) <= 64 and names[i].isascii() and names[i].isprintable()
+            return (f".{names[i]}" if plain else f"[{i}]") + path
+    return None
+
+
 _QUOTED = re.compile(rb'"[^"]*"?')
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 
@@ -207,7 +249,8 @@ def parse_json(data: bytes, where: str = "document", *, limit: int = MAX_DOCUMEN
             object_pairs_hook=_unique,
         )
     except EncodingError as error:
-        raise EncodingError(error.what, where=where, expected=error.expected) from None
+        place = f"{where}{_place_of_refused(data.decode('utf-8'))}"
+        raise EncodingError(error.what, where=place, expected=error.expected) from None
     except UnicodeDecodeError as error:
         raise EncodingError("not UTF-8", where=f"{where}: byte {error.start}") from None
     except json.JSONDecodeError as error:

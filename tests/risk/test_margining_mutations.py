@@ -126,7 +126,7 @@ def test_a_block_that_is_something_else(name: str, what: Any) -> None:
 def test_names_that_are_given_twice_and_what_is_no_json() -> None:
     for text, message in (
         ('{"schema": 1, "schema": 2}', r"^m: member name twice in one object"),
-        ("[1.5]", r"^m: number with a fraction or exponent: 1.5"),
+        ("[1.5]", r"^m\[0\]: number with a fraction or exponent: 1.5"),
         ("{", r"^m: byte 1: not JSON"),
         ("[" * 100_000, r"^m: .*nest"),
         ("[]", r"^m: list in place of an object"),

@@ -190,3 +190,21 @@ def test_the_fast_writer_writes_rfc_8785(tree: object) -> None:
     except UnicodeEncodeError:
         return
     assert encoding.canonical_json(tree) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        (b'{"a":{"b":["1",{"cap":0.1}]}}', "here.a.b[1].cap: number with a fraction"),
+        (b'{"a":[1,2,NaN]}', "here.a[2]: NaN is not JSON"),
+        (b'{"a":[9007199254740992]}', "here.a[0]: integer beyond"),
+        (b'{"a":{"b":1,"b":2}}', "here.a: member name twice"),
+        (b'{"\\u001b[2J":1.5}', "here[0]: number with a fraction"),
+        (b"1.5", "here: number with a fraction"),
+        (b'{"a":1.5,', "here: number with a fraction"),
+    ],
+)
+def test_what_is_refused_is_told_with_its_path(data: bytes, where: str) -> None:
+    with pytest.raises(EncodingError) as raised:
+        encoding.parse_json(data, "here")
+    assert str(raised.value).startswith(where)
