@@ -114,6 +114,7 @@ def challenge(
     """
     from riskproof.proof.challenge import Challenge, Margin, StatementKind
     from riskproof.proof.leakage import check_bound, check_slack_bits
+    from riskproof.proof.programme.histories import refuse_histories
     from riskproof.proof.rows import DEFAULT_BITS
     from riskproof.risk.model import RiskModel
 
@@ -127,6 +128,8 @@ def challenge(
             where="--model",
             expected="a model of version 1, such as crypto-pm, or --statement margin or excess",
         )
+    if not isinstance(model, RiskModel):
+        refuse_histories(model.tail)
     if kind is StatementKind.SOLVENCY and getattr(model, "collateral", None) is None:
         raise ModelError(
             f"{model.name} does not say what collateral is worth", where="--model", expected="a model with haircuts"

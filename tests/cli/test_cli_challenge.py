@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import Run
 
 from riskproof.proof.challenge import Challenge, StatementKind
+from riskproof.risk.margining import load
 from riskproof.risk.model import load_model
 
 ASK = ("challenge", "--audience", "lender", "--out", "c.json")
@@ -16,6 +18,9 @@ ASK = ("challenge", "--audience", "lender", "--out", "c.json")
 
 def written() -> Challenge:
     return Challenge.from_bytes(Path("c.json").read_bytes())
+
+
+HISTORICAL = ("history", "first", "last", "horizon_days", "weight_decay")
 
 
 def test_a_challenge_holds_what_was_asked(run: Run) -> None:
@@ -133,6 +138,19 @@ def test_a_wrong_option_is_named_and_nothing_is_written(run: Run, options: tuple
 def test_an_audience_that_is_no_name(run: Run, audience: str) -> None:
     said = run("challenge", "--audience", audience, "--bound", "1", "--out", "c.json", code=2).stderr
     assert "riskproof: --audience: not a name (expected 1 to 128 printable characters)" in said
+    assert not Path("c.json").exists()
+
+
+def test_a_challenge_that_nobody_could_answer_is_not_written(run: Run) -> None:
+    model: Any = load("joint-es").to_document()
+    first = model["tail"]["sets"][0]
+    first |= {"method": "historical", "history": "ab" * 32, "first": "2026-01-01", "last": "2026-01-05"}
+    first |= {"horizon_days": 1, "weight_decay": "1", "measure": {"kind": "worst_loss"}}
+    model["tail"]["sets"][0] = {name: first[name] for name in (*HISTORICAL, "id", "measure", "method")}
+    Path("own.json").write_text(json.dumps(model))
+    asked = ("--audience", "lender", "--model", "own.json", "--statement", "excess", "--requirement", "initial")
+    said = run("challenge", *asked, "--out", "c.json", code=2).stderr
+    assert f"tail.sets[0].history: the history {'ab' * 32} does not come with a snapshot" in said
     assert not Path("c.json").exists()
 
 
