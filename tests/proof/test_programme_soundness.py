@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from riskproof.errors import ProofError
+from riskproof.errors import ProofError, SnapshotError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.challenge import Margin, StatementKind
 from riskproof.proof.programme import compile_margin, least_bound
@@ -166,6 +166,35 @@ def test_a_perpetual_at_another_venue_makes_the_account_unsure(market: MarginMar
     books: list[Book] = [{"BTC-PERP": 400}, {"BTC-SOON-95-call": -700}]
     got, _ = proved(model, list(zip((perpetual, others), books, strict=True)), StatementKind.MARGIN, Margin.INITIAL)
     assert got >= asked(model, market, books, StatementKind.MARGIN, Margin.INITIAL)
+
+
+def test_a_confidence_that_is_not_published_is_refused_wherever_it_is_needed(
+    market: MarginMarket, both: MarginMarket
+) -> None:
+    """The engine refuses such an account, so a proof must not count it as sure."""
+
+    def model(exposure: str, feed: str) -> MarginModel:
+        charge = {"id": "unsure", "kind": "confidence", "exposure": exposure, "feeds": [feed], "threshold": "0.9"}
+        charges = [{**charge, "rates": rates("1", "1")}]
+        return model_of({"maintenance": {"sum": ["loss.all", "charge.unsure"]}}, charges=charges)
+
+    # One expiry at two venues, the second without a confidence of its volatilities.
+    sure = replace(market, listings=tuple(replace(x, confidence=Fraction(1)) for x in market.listings))
+    bare = replace(market, listings=tuple(replace(x, confidence=None) for x in market.listings))
+    venues = [(part_of(sure, ["BTC-SOON-95-call"]), {}), (part_of(bare, ["BTC-SOON-95-put"]), {"BTC-SOON-95-put": -9})]
+    with pytest.raises(
+        SnapshotError, match=r"BTC-SOON-95-put: no confidence \(expected the oracle's confidence, 0 to 1\)"
+    ):
+        proved(model("option", "volatility"), venues, StatementKind.MARGIN, Margin.INITIAL)
+    # Collateral in the accounts of two markets, one of them without a confidence of its index.
+    known = {u: Index(both.index(u).price, None if u == "ETH" else Fraction(1)) for u in ("BTC", "ETH")}
+    with pytest.raises(SnapshotError, match="index of ETH: no confidence"):
+        proved(
+            model("collateral", "market"),
+            [(replace(both, indices={**both.indices, **known}), {"BTC": 500, "ETH-PERP": 1})],
+            StatementKind.MARGIN,
+            Margin.INITIAL,
+        )
 
 
 def options(market: MarginMarket, expiry: str) -> MarginMarket:

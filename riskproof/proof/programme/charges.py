@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
-from riskproof.errors import ProofError, SnapshotError
+from riskproof.errors import ProofError
 from riskproof.market.registry import Kind, Payoff
 from riskproof.proof.programme.convex import Affine, Maximum, Unknown, magnitude, maximum, total, weighted
 from riskproof.proof.programme.listed import Listed
@@ -168,21 +168,24 @@ class Charges:
         return self._exposures(name, charge.exposure, share) if rate else _ZERO
 
     def _least_confidence(self, e: Exposure, charge: Confidence) -> Fraction:
-        """The least confidence that the exposure may have: over what may be held, of the expiry and of perpetuals at any venue."""
+        """The least confidence that the exposure may have: over what may be held, of the expiry and of perpetuals at any venue.
+
+        One that is not published is refused (SnapshotError), as by the engine. Only an account whose positions tell no
+        underlying is left out where others are possible: the engine refuses it whatever is published.
+        """
         markets, first = self._markets(e, charge), e.holdings[0].listing
+        if "market" in charge.feeds and charge.missing is None:
+            markets = tuple(market for market in markets if market is not None) or markets
         same = [(self.listed.book, e)]
         if first.kind is Kind.OPTION and first.expiry is not None:
             key = (e.underlying, first.expiry)
             books = (other.book for other in self.together if other is not self.listed)
             same += [(book, replace(e, holdings=book.options[key])) for book in books if key in book.options]
-        found = []
-        for book, exposure in same:
-            for market in markets:
-                try:
-                    found.append(replace(book, underlying=market).confidence(exposure, charge.feeds, charge.missing))
-                except SnapshotError:  # an account that the engine refuses; a proof needs one that it does not
-                    if not found and market == markets[-1]:
-                        raise
+        found = [
+            replace(book, underlying=market).confidence(exposure, charge.feeds, charge.missing)
+            for book, exposure in same
+            for market in markets
+        ]
         if "perpetual" in charge.feeds:
             found += [other.book.confidence(e, ("perpetual",), charge.missing) for other in self.together]
         return min(found)
