@@ -20,9 +20,9 @@ LEVELS: Final = 9
 _THRESHOLDS: Final = tuple((10**n, 17**n) for n in reversed(range(LEVELS)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
-    """A row of a heat map.
+    """A row of a heat map. Secret data of the account: the repr shows nothing.
 
     Attributes:
         label: what it is. css: our class for it ("total", "underlying", "expiry", "position").

@@ -215,7 +215,7 @@ def test_closing_finishes_what_waits_and_refuses_the_rest(url: str) -> None:
 def test_the_writer_cannot_wait_for_itself(ledger: Ledger) -> None:
     def reenter(_sequence: int, _previous: bytes) -> AttestationRecord:
         ledger.append_attestation("alice", "inner", builder("inner"))
-        raise NotImplementedError
+        pytest.fail("the writer has waited for itself")
 
     with pytest.raises(AssertionError, match="waits for the writer thread"):
         ledger.append_attestation("alice", "outer", reenter)
